@@ -1,0 +1,69 @@
+# Works in a fresh clone with nothing but python3 (3.11 or newer), its venv module, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+WORKERS ?= 2
+# File of real captions for `make bench`: a Parquet with a string column `caption`.
+CAPTIONS ?= examples/captions.parquet
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test lint format bench lexicon clean
+
+help:
+	@echo "make quickstart  install negagen into $(VENV) and make hard negatives from examples/captions.parquet"
+	@echo "make test        install with the development tools and run the tests"
+	@echo "make lint        ruff check, ruff format --check, mypy"
+	@echo "make format      let ruff rewrite the code"
+	@echo "make bench       speed and quality; CAPTIONS=FILE for captions of your own"
+	@echo "make lexicon     rebuild the compiled lexicon from rules/en/lexicon and WordNet"
+	@echo "make clean       remove $(VENV), caches and build output"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "negagen needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is older than what it was made from: editing either file installs again.
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing negagen and what it needs into $(VENV) ..."
+	@$(PIP) install -qq -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.lexicon: $(VENV)/.dev
+	@$(PIP) install -qq -c constraints.txt -e '.[dev,lexicon]'
+	@touch $@
+
+quickstart: $(VENV)/.core
+	@mkdir -p out
+	$(BIN)/negagen generate examples/captions.parquet --output out/negatives.parquet --overwrite
+	$(BIN)/negagen inspect out/negatives.parquet
+	$(BIN)/negagen preview "A brown dog chases a white cat across the grass."
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/speed.py $(CAPTIONS)
+	$(BIN)/python benchmarks/quality.py $(CAPTIONS)
+
+lexicon: $(VENV)/.lexicon
+	$(BIN)/python scripts/lexicon/build.py
+
+clean:
+	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find negagen tests benchmarks examples scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
