@@ -32,6 +32,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing negagen with its development tools into $(VENV) ..."
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.core
 
