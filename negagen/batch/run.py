@@ -1,0 +1,277 @@
+"""The whole job: input files to one finished Parquet file, part by part, resumable at any moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+import negagen
+from negagen.batch import schema as schemas
+from negagen.batch.executors import Done, Task, Work, executor_for
+from negagen.batch.parts import Parts
+from negagen.batch.plan import Plan, make_plan
+from negagen.batch.source import RowStream, Source, open_source
+from negagen.batch.spec import Identity, NegatorSpec
+from negagen.batch.stats import Counts, peak_rss
+from negagen.batch.target import Lock, check_target
+from negagen.batch.writer import Output
+from negagen.errors import InputError, ResumeError
+
+Resume = Literal["auto", "never", "require"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do. `limit` takes the first rows only; `flat` writes one row a negative.
+
+    `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
+    "require" fails if there are none.
+    """
+
+    inputs: Sequence[str | Path]
+    output: Path
+    spec: NegatorSpec = field(default_factory=NegatorSpec)
+    column: str = "caption"
+    id_column: str | None = None
+    flat: bool = False
+    workers: int = 1
+    resume: Resume = "auto"
+    overwrite: bool = False
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. `resumed` rows were done by an earlier run; `written` are in the output file."""
+
+    rows: int
+    done: int
+    resumed: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did. `counts` are of the whole output, `seconds` and `peak_rss` of this run alone.
+
+    `peak_rss` holds the largest resident size in bytes of this process and then of each worker.
+    """
+
+    output: Path
+    fingerprint: str
+    config: dict[str, object]
+    counts: Counts
+    resumed: int
+    seconds: float
+    start_seconds: float
+    peak_rss: tuple[int, ...]
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows that this run computed, per second, loading included."""
+        return (self.counts.rows - self.resumed) / self.seconds if self.seconds else 0.0
+
+
+def parts_folder(output: Path) -> Path:
+    """Where the parts of a run to `output` lie while it lasts."""
+    return output.with_name(f"{output.name}.parts")
+
+
+def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Report:
+    """Make negatives for every row of the inputs and write them to `job.output`.
+
+    The output has one row per input row, in input order (or one per negative with `flat`), and is the same
+    to the byte for any number of workers and however often the run was broken off and resumed.
+    `progress` is called after every part. On any exception, `KeyboardInterrupt` included, finished parts
+    stay in `parts_folder(job.output)` for the next run.
+
+    Raises:
+        InputError: an input is missing, damaged, or has no usable column.
+        OutputError: the target exists, cannot be written, or another run is writing it.
+        ResumeError: there are parts of another run (or none, where `resume` requires some).
+        WorkerError: a worker process died.
+        RuleError, PipelineError, ResourceError: from building the negator.
+    """
+    began = time.perf_counter()
+    _check_numbers(job)
+    output = job.output.absolute()
+    check_target(output, [Path(given) for given in job.inputs], job.overwrite)
+    source = open_source(job.inputs)
+    check_target(output, [Path(file.path) for file in source.files], job.overwrite)
+    schemas.check_caption_column(source.schema, job.column, str(source))
+    if job.id_column is not None:
+        schemas.check_id_column(source.schema, job.id_column, str(source))
+    schemas.output_schema(source.schema, job.flat, str(source))
+
+    folder = parts_folder(output)
+    lock = Lock(folder)
+    lock.acquire()
+    finished = False
+    try:
+        check_target(output, [], job.overwrite)  # a run that held the lock until now may have written it
+        with executor_for(Work(job.spec, source, job.column, job.id_column), job.workers) as executor:
+            identity = executor.identity()
+            plan = make_plan(
+                source, identity, column=job.column, id_column=job.id_column, flat=job.flat, limit=job.limit
+            )
+            run = _Run(job, source, identity, plan, Parts(folder, plan.fingerprint), progress)
+            run.take_over()
+            started = time.perf_counter()
+            with Output(output, folder / "output.tmp", source.schema, job.flat) as file:
+                run.write_what_is_done(file)
+                for done in executor.run(run.tasks(), folder, plan.fingerprint):
+                    run.accept(done, file)
+                run.finish(file)
+        finished = True
+    finally:
+        lock.release(remove=finished or not any(folder.glob("part-*.arrow")))
+    now = time.perf_counter()
+    return Report(
+        output=job.output,
+        fingerprint=plan.fingerprint,
+        config=dict(identity.config),
+        counts=run.counts,
+        resumed=run.resumed,
+        seconds=now - began,
+        start_seconds=started - began,
+        peak_rss=(peak_rss(), *(run.worker_peaks if job.workers > 1 else ())),
+    )
+
+
+class _Run:
+    """Which parts are done and how far the output is written."""
+
+    def __init__(
+        self,
+        job: Job,
+        source: Source,
+        identity: Identity,
+        plan: Plan,
+        parts: Parts,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._job = job
+        self._identity = identity
+        self._plan = plan
+        self._parts = parts
+        self._progress = progress
+        self._done: dict[int, Counts] = {}
+        self._rows = RowStream(source, batch_rows=min(2048, plan.group_rows))
+        self._groups_written = 0
+        self._part: tuple[int, pa.Table] | None = None
+        self._peaks: dict[int, int] = {}
+        self.resumed = 0
+
+    @property
+    def counts(self) -> Counts:
+        """Counts of all parts."""
+        total = Counts()
+        for counts in self._done.values():
+            total.add(counts)
+        return total
+
+    @property
+    def worker_peaks(self) -> list[int]:
+        """Largest resident size that each worker reported."""
+        return list(self._peaks.values())
+
+    def take_over(self) -> None:
+        """Find the parts of an earlier run and judge them; raises `ResumeError`."""
+        folder, plan = self._parts.folder, self._plan
+        for aside in folder.glob("*.tmp"):
+            aside.unlink()
+        found = sorted(folder.glob("part-*.arrow"))
+        if self._job.resume == "never":
+            for path in found:
+                path.unlink()
+            found = []
+        for index in range(plan.parts):
+            start, stop = plan.part(index)
+            if self._parts.path(index) in found:
+                counts = self._parts.counts(index, stop - start)
+                if counts is not None:
+                    self._done[index] = counts
+        if found and not self._done:
+            raise ResumeError(
+                f"{folder} holds {len(found)} parts of a run with other settings, input or version. Either"
+                " finish that run with its own settings, or throw its parts away with --resume never."
+            )
+        if self._job.resume == "require" and not self._done:
+            raise ResumeError(f"--resume require: {folder} holds no parts. Start afresh with --resume auto.")
+        self.resumed = sum(counts.rows for counts in self._done.values())
+
+    def tasks(self) -> list[Task]:
+        """What is left to do, in order."""
+        return [
+            Task(index, *self._plan.part(index))
+            for index in range(self._plan.parts)
+            if index not in self._done
+        ]
+
+    def accept(self, done: Done, file: Output) -> None:
+        """Take note of a part, and write what it completes."""
+        self._done[done.task.index] = done.counts
+        self._peaks[done.pid] = done.peak_rss
+        self.write_what_is_done(file)
+
+    def write_what_is_done(self, file: Output) -> None:
+        """Write each row group whose parts are all there and whose predecessors are written."""
+        while self._groups_written < self._plan.groups:
+            start, stop = self._plan.group(self._groups_written)
+            first, last = start // self._plan.part_rows, (stop - 1) // self._plan.part_rows
+            if not all(index in self._done for index in range(first, last + 1)):
+                break
+            file.write_group(self._rows.read(start, stop), self._added(start, stop, first, last))
+            self._groups_written += 1
+            self._tell()
+        self._tell()
+
+    def finish(self, file: Output) -> None:
+        """Write the footer and give the output its name."""
+        file.finish(_footer(self._identity, self._plan, self.counts, self._job.flat))
+
+    def _added(self, start: int, stop: int, first: int, last: int) -> pa.Table:
+        pieces = []
+        for index in range(first, last + 1):
+            begin, end = self._plan.part(index)
+            if self._part is None or self._part[0] != index:
+                self._part = (index, self._parts.read(index))
+            pieces.append(self._part[1].slice(max(start - begin, 0), min(stop, end) - max(start, begin)))
+        # In one piece: where a page ends must not depend on where a part does.
+        return pa.concat_tables(pieces).combine_chunks()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            written = min(self._groups_written * self._plan.group_rows, self._plan.rows)
+            done = sum(counts.rows for counts in self._done.values())
+            self._progress(Progress(self._plan.rows, done, self.resumed, written))
+
+
+def _footer(identity: Identity, plan: Plan, counts: Counts, flat: bool) -> dict[str, object]:
+    config = identity.config
+    return {
+        "schema_version": schemas.SCHEMA_VERSION,
+        "version": negagen.__version__,
+        "fingerprint": plan.fingerprint,
+        "layout": "flat" if flat else "rows",
+        "config": dict(config),
+        "rules": config.get("rules", ""),
+        "pipeline": config.get("pipeline", ""),
+        "lexicon": config.get("lexicon", ""),
+        "seed": str(config.get("seed", "")),
+        "counts": counts.to_json(),
+    }
+
+
+def _check_numbers(job: Job) -> None:
+    if job.workers < 1:
+        raise InputError(f"--workers {job.workers}: expected 1 or more.")
+    if job.limit is not None and job.limit < 0:
+        raise InputError(f"--limit {job.limit}: expected 0 or more.")
+    if job.resume not in ("auto", "never", "require"):
+        raise ResumeError(f"--resume {job.resume}: expected auto, never or require.")

@@ -1,0 +1,163 @@
+"""Arrow types of the output columns, and the footer that says how a file was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from negagen.errors import InputError
+
+SCHEMA_VERSION = "1"
+PREFIX = "negagen."
+
+EDIT = pa.struct(
+    [
+        pa.field("start", pa.int32()),
+        pa.field("end", pa.int32()),
+        pa.field("old", pa.string()),
+        pa.field("new", pa.string()),
+    ]
+)
+SCORES = pa.map_(pa.string(), pa.float32())
+NEGATIVE = pa.struct(
+    [
+        pa.field("text", pa.string()),
+        pa.field("rule", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("generator", pa.string()),
+        pa.field("edits", pa.list_(EDIT)),
+        pa.field("scores", SCORES),
+    ]
+)
+COLUMNS = pa.schema(
+    [
+        pa.field("negatives", pa.list_(NEGATIVE)),
+        pa.field("positives", pa.list_(NEGATIVE)),
+        pa.field("status", pa.string()),
+        pa.field("reason", pa.string()),
+    ]
+)
+"""What a row gains: one row per input row."""
+
+FLAT_COLUMNS = pa.schema(
+    [
+        pa.field("negative", pa.string()),
+        *(pa.field(f"negative_{field.name}", field.type) for field in list(NEGATIVE)[1:]),
+    ]
+)
+"""What a row gains with `--flat`: one row per negative."""
+
+# Plain encoding suits these better: every value is a new sentence, a dictionary of them only costs.
+SENTENCES = ("negatives.list.element.text", "positives.list.element.text", "negative")
+
+
+def added_columns(flat: bool) -> pa.Schema:
+    """The schema of the columns that a run adds."""
+    return FLAT_COLUMNS if flat else COLUMNS
+
+
+def output_schema(source: pa.Schema, flat: bool, where: str = "the table") -> pa.Schema:
+    """`source`'s fields, untouched, and the added ones after them. Metadata of `source` is kept.
+
+    Raises `InputError` if `source` already has a column of an added name.
+    """
+    added = added_columns(flat)
+    clash = [name for name in added.names if name in source.names]
+    if clash:
+        again = (
+            " It seems to be an output of negagen: give the original captions instead."
+            if len(clash) == len(added.names)
+            else ""
+        )
+        raise InputError(
+            f"{where} already has {_columns(clash)}, which negagen would add.{again}"
+            " Rename or drop the column first, e.g. with pyarrow:"
+            f" table.drop_columns({clash!r})."
+        )
+    return pa.schema([*source, *added], metadata=source.metadata)
+
+
+def check_caption_column(source: pa.Schema, column: str, where: str) -> None:
+    """Raise `InputError`, with the columns that would do, unless `column` holds text exactly once."""
+    suggestions = [field.name for field in source if is_text(field.type)]
+    hint = (
+        f" Columns of text there: {', '.join(map(repr, suggestions))}; choose one with --column NAME."
+        if suggestions
+        else " It has no column of text at all."
+    )
+    found = source.get_all_field_indices(column)
+    if not found:
+        raise InputError(f"{where} has no column {column!r}.{hint}")
+    if len(found) > 1:
+        raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
+    kind = source.field(found[0]).type
+    if not is_text(kind):
+        raise InputError(f"column {column!r} of {where} is {kind}, but captions are strings.{hint}")
+
+
+def check_id_column(source: pa.Schema, column: str, where: str) -> None:
+    """Raise `InputError` unless `column` stands there once and holds strings or integers."""
+    suggestions = [field.name for field in source if is_text(field.type) or pa.types.is_integer(field.type)]
+    found = source.get_all_field_indices(column)
+    if not found:
+        raise InputError(
+            f"{where} has no column {column!r} for the ids. Columns that would do:"
+            f" {', '.join(map(repr, suggestions)) or 'none'}; or leave --id-column out."
+        )
+    if len(found) > 1:
+        raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
+    kind = source.field(found[0]).type
+    if not (is_text(kind) or pa.types.is_integer(kind)):
+        raise InputError(
+            f"column {column!r} of {where} is {kind}, but ids are strings or integers. Columns that would"
+            f" do: {', '.join(map(repr, suggestions)) or 'none'}."
+        )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether `kind` is a string type, or a dictionary of one."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def footer(values: Mapping[str, object]) -> dict[bytes, bytes]:
+    """Key-value metadata for a Parquet footer: strings as they are, anything else as JSON."""
+    return {
+        f"{PREFIX}{key}".encode(): (value if isinstance(value, str) else dump(value)).encode()
+        for key, value in values.items()
+    }
+
+
+def read_footer(metadata: Mapping[bytes, bytes] | None) -> dict[str, object]:
+    """The values that `footer` wrote; empty if there are none. What is not JSON stays a string."""
+    out: dict[str, object] = {}
+    for key, value in (metadata or {}).items():
+        name = key.decode(errors="replace")
+        if name.startswith(PREFIX):
+            text = value.decode(errors="replace")
+            try:
+                out[name.removeprefix(PREFIX)] = json.loads(text) if text[:1] in ("{", "[") else text
+            except ValueError:
+                out[name.removeprefix(PREFIX)] = text
+    return out
+
+
+def dump(value: object) -> str:
+    """Canonical JSON: the same value gives the same text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def load(text: bytes) -> dict[str, object]:
+    """The JSON object that `dump` wrote, or an empty one if `text` is none."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _columns(names: Sequence[str]) -> str:
+    return ("columns " if len(names) > 1 else "a column ") + ", ".join(map(repr, names))

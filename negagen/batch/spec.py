@@ -1,0 +1,62 @@
+"""What the batch engine asks of a negator, and how a worker process gets its own."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+from negagen.types import Result
+
+
+class NegatorLike(Protocol):
+    """Makes negatives from captions. `negagen.Negator` is one; bring your own if you like.
+
+    `fingerprint` must change with everything that changes the results; `config` is JSON that describes
+    the settings and goes to the footer of the output.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two negators exactly if they give the same results."""
+        ...
+
+    @property
+    def config(self) -> Mapping[str, object]:
+        """The settings, as JSON values."""
+        ...
+
+    def pipe(self, texts: Iterable[str | None], keys: Iterable[str | None] | None = None) -> Iterator[Result]:
+        """One `Result` a text, in order. A key of None stands for the caption itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NegatorSpec:
+    """How to build a negator: sent to each worker in place of the negator, which holds a loaded pipeline.
+
+    `factory` is "module:name" of a callable, `options` its keyword arguments.
+    """
+
+    options: Mapping[str, object] = field(default_factory=dict)
+    factory: str = "negagen.negator:Negator"
+
+    def build(self) -> NegatorLike:
+        """The negator; its own errors (rules, pipeline, resources) pass through."""
+        module, _, name = self.factory.partition(":")
+        build = getattr(importlib.import_module(module), name)
+        return cast(NegatorLike, build(**self.options))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a built negator says of itself: all that the parent of worker processes needs to know."""
+
+    fingerprint: str
+    config: Mapping[str, object]
+
+    @classmethod
+    def of(cls, negator: NegatorLike) -> Identity:
+        """The identity of `negator`, detached from it (and picklable)."""
+        return cls(negator.fingerprint, dict(negator.config))

@@ -1,0 +1,98 @@
+"""Whether an output may be written, and that only one run writes it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import IO
+
+from negagen.batch.atomic import explained
+from negagen.errors import OutputError
+
+
+def check_target(path: Path, inputs: list[Path], overwrite: bool) -> None:
+    """Raise `OutputError` unless a finished file may take the name `path`."""
+    if path.is_dir():
+        raise OutputError(
+            f"{path} is a folder: name a file in it, such as {path / 'captions.negatives.parquet'}."
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"the folder {path.parent} does not exist: create it first, or choose another -o PATH."
+        )
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise OutputError(f"{path} is not a regular file: the output cannot replace it.")
+    for source in inputs:
+        if source.exists() and path.samefile(source):
+            raise OutputError(
+                f"{path} is an input of this run and cannot be its output too: choose another -o PATH."
+            )
+    if not overwrite:
+        raise OutputError(f"{path} already exists: give --overwrite to replace it, or another -o PATH.")
+
+
+class Lock:
+    """One run per output: held on a file in the parts' folder until the process ends or `release`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._file: IO[bytes] | None = None
+
+    def acquire(self) -> None:
+        """Create the folder and take the lock. Raises `OutputError` if another run holds it."""
+        with explained(self._path.parent):
+            while True:
+                self._path.parent.mkdir(exist_ok=True)
+                try:
+                    file = self._path.open("ab")
+                except FileNotFoundError:
+                    continue  # a run that just ended removed the folder
+                if not _lock(file):
+                    file.close()
+                    raise OutputError(
+                        f"another run is writing to {self._path.parent}: wait for it, stop it, or choose"
+                        " another -o PATH."
+                    )
+                # The file may have been removed between opening and locking it: then it guards nothing.
+                try:
+                    same = os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+                except FileNotFoundError:
+                    same = False
+                if same:
+                    self._file = file
+                    return
+                file.close()
+
+    def release(self, remove: bool) -> None:
+        """Let go; with `remove`, delete the folder and all parts first."""
+        if self._file is None:
+            return
+        if remove:
+            shutil.rmtree(self._path.parent, ignore_errors=True)
+        self._file.close()
+        self._file = None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes]) -> bool:
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

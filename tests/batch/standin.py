@@ -1,0 +1,82 @@
+"""A negator small enough to predict: it swaps a caption's first two words. Picklable spec for workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+from negagen.batch import NegatorSpec
+from negagen.types import Edit, Negative, Rejection, Result
+
+
+class SwapNegator:
+    """One negative a caption of two words or more, a positive if its first word is "a".
+
+    `pause` seconds pass per caption; at the caption `kill_at` the process kills itself, once, leaving
+    the file `killed` behind.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        pause: float = 0.0,
+        kill_at: str | None = None,
+        killed: str = "",
+        fail_at: str = "",
+    ) -> None:
+        self.seed = seed
+        self.pause = pause
+        self.kill_at = kill_at
+        self.killed = killed
+        self.fail_at = fail_at
+
+    @property
+    def fingerprint(self) -> str:
+        return blake2b(f"swap {self.seed}".encode(), digest_size=8).hexdigest()
+
+    @property
+    def config(self) -> Mapping[str, object]:
+        return {"k": 1, "seed": self.seed, "rules": "none", "pipeline": "none", "lexicon": "none"}
+
+    def pipe(self, texts: Iterable[str | None], keys: Iterable[str | None] | None = None) -> Iterator[Result]:
+        texts = list(texts)
+        keys = [None] * len(texts) if keys is None else list(keys)
+        for text, key in zip(texts, keys, strict=True):
+            if self.pause:
+                time.sleep(self.pause)
+            if self.kill_at is not None and text == self.kill_at and not Path(self.killed).exists():
+                Path(self.killed).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.fail_at and text == self.fail_at:
+                raise RuntimeError("a bug")
+            yield swap(text, key)
+
+
+def swap(text: str | None, key: str | None = None) -> Result:
+    """The result that `SwapNegator` gives for `text`."""
+    if not text:
+        return Result(text, (), (), (), "error", "null caption" if text is None else "empty caption")
+    words = text.split(" ")
+    if len(words) < 2 or not all(words[:2]):
+        return Result(
+            text, (), (), (Rejection(text, "swap", "shuffle", "one word"),), "none", "too few words"
+        )
+    first, second = words[:2]
+    edits = (
+        Edit(0, len(first), first, second),
+        Edit(len(first) + 1, len(first) + 1 + len(second), second, first),
+    )
+    changed = " ".join([second, first, *words[2:]])
+    negative = Negative(changed, "swap", "shuffle", edits, {"length": float(len(text))}, key or "rules")
+    positives = (negative,) if first == "a" else ()
+    return Result(text, (negative,), positives, (), "ok")
+
+
+def spec(**options: object) -> NegatorSpec:
+    """How a worker builds a `SwapNegator`."""
+    return NegatorSpec(options, "tests.batch.standin:SwapNegator")
