@@ -1,0 +1,41 @@
+"""Words that are not contrary: synonyms, hypernyms, hyponyms, near shades, and what the caption says already."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from negagen.checks.context import KEEP, Context
+from negagen.lexicon import Entry, Lexicon
+from negagen.types import Candidate, Parse, Verdict
+
+_SAME: Final = Verdict("reject", "the same word")
+_NEAR: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
+_PRESENT: Final = Verdict("reject", "already in the caption")
+_COMPANY: Final = Verdict("reject", "often seen with what the caption names")
+
+
+def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
+    """Judge the new word of a replacement or an addition against the old one and the rest of the caption."""
+    if candidate.operation not in ("replace", "add"):
+        return KEEP
+    old, new = candidate.old, candidate.new
+    if old == new:
+        return _SAME
+    entry = _entry(context.lexicon, candidate.role, old)
+    if entry is not None and new in entry.excluded:
+        return _NEAR
+    if candidate.role in ("object", "attribute") and new in context.lemmas:
+        return _PRESENT
+    if candidate.role == "object":
+        for phrase in parse.phrases:
+            if phrase.entry is not None and phrase.lemma != old and new in phrase.entry.excluded:
+                return _COMPANY
+    return KEEP
+
+
+def _entry(lexicon: Lexicon, role: str, word: str) -> Entry | None:
+    if role == "object":
+        return lexicon.noun(word)
+    if role == "attribute":
+        return lexicon.attribute(word)
+    return lexicon.action(word) if role == "action" else None

@@ -1,0 +1,34 @@
+"""Edits that would tear an idiom, a compound or a name, or treat a pronoun as a noun."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from negagen.checks.context import KEEP, Context
+from negagen.types import Candidate, Parse, Verdict
+
+_IDIOM: Final = Verdict("reject", "inside an idiom or compound")
+_NAME: Final = Verdict("reject", "inside a proper name")
+_PRONOUN: Final = Verdict("reject", "a pronoun is not a noun")
+
+
+def check_protected(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
+    """Judge where a candidate's splices begin and end."""
+    if candidate.operation == "shuffle":
+        return KEEP
+    codes = parse.codes
+    for splice in candidate.splices:
+        start, stop = splice.start, splice.stop
+        covered = codes[start:stop]
+        if "Z" in covered or start == stop and codes[start - 1 : start + 1] == "ZZ":
+            return _IDIOM
+        if covered and (covered[-1] in "u" or (stop < len(codes) and codes[stop] in "jci" and stop not in parse.units)):
+            return _IDIOM
+        if candidate.role == "object" and covered:
+            if "M" in covered or (start and codes[start - 1] == "M") or codes[stop : stop + 1] == "M":
+                return _NAME
+            if covered == "O" and candidate.operation == "swap":
+                return _PRONOUN
+        if candidate.role == "object" and candidate.old and context.lexicon.protected(candidate.old):
+            return _PRONOUN
+    return KEEP

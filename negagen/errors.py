@@ -1,0 +1,48 @@
+"""Everything negagen raises on purpose.
+
+NegagenError
+├── InputError            a file, column or row that cannot be read as captions
+├── OutputError           a target that cannot or must not be written
+├── ResumeError           parts of an earlier run that do not belong to this one
+├── RuleError             a rule file that does not say what to do
+├── PipelineError         a spaCy pipeline that is missing, broken or has no tagger
+├── ResourceError         a file of the installation that is missing or damaged
+└── WorkerError           a worker process that died
+
+Each message names the file, row or key, what was expected, and what to do next. The command line
+prints the message alone; anything that is not a `NegagenError` there is a bug.
+"""
+
+from __future__ import annotations
+
+
+class NegagenError(Exception):
+    """The root: catch this to catch all of negagen's own errors."""
+
+
+class InputError(NegagenError):
+    """A file, column or row that cannot be read as captions."""
+
+
+class OutputError(NegagenError):
+    """A target that cannot, or without leave must not, be written."""
+
+
+class ResumeError(NegagenError):
+    """Parts of an earlier run that do not belong to this one."""
+
+
+class RuleError(NegagenError):
+    """A rule file that does not say, or contradicts itself about, what to do."""
+
+
+class PipelineError(NegagenError):
+    """A spaCy pipeline that is missing, broken, or gives no part-of-speech tags."""
+
+
+class ResourceError(NegagenError):
+    """A file that belongs to the installation and is missing or damaged."""
+
+
+class WorkerError(NegagenError):
+    """A worker process that died before it finished its part."""

@@ -1,0 +1,249 @@
+"""The core: a caption in, checked hard negatives out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rapidfuzz.distance import Levenshtein
+
+from negagen import __version__
+from negagen.checks import KEEP, Context, check_surface, judge
+from negagen.checks.context import caption_lemmas
+from negagen.checks.surface import fold
+from negagen.errors import RuleError
+from negagen.lexicon import Lexicon, load
+from negagen.ops import OPERATIONS, Operation
+from negagen.parsing import DEFAULT_PIPELINE, Parser, load_parser
+from negagen.realise import realise
+from negagen.ruleset import Rule, fingerprint, load_rules, nearest
+from negagen.screen import unusable
+from negagen.seeding import Stream, key_of
+from negagen.types import CATEGORIES, Candidate, Edit, Negative, Parse, Rejection, Result
+
+_ORDERS: Final = 1024  # precomputed weighted orders of the rules, one of which each caption draws
+_MAX_POSITIVES: Final = 2
+
+
+class _Active(NamedTuple):
+    rule: Rule
+    operation: Operation
+    key: int
+    before: frozenset[str]
+    after: frozenset[str]
+    words: frozenset[str]
+
+
+class Negator:
+    """Writes up to `k` hard negatives of a caption.
+
+    >>> Negator(k=4, seed=0)("A brown dog chases a white cat").negatives
+
+    What comes out is a function of (seed, caption, key, epoch) and the rules, the lexicon and the pipeline: batch
+    size, order and number of processes do not matter. Categories take turns in an order drawn for each caption, so
+    that k negatives are of as many kinds as the caption allows.
+
+    Args:
+        k: negatives wanted a caption, 1 to 64.
+        seed: any integer.
+        rules: rule files or directories; None for those that negagen ships.
+        categories: keep only rules of these (see `negagen.types.CATEGORIES`); this also switches on rules that
+            are off by default.
+        pipeline: "bundled", an installed spaCy pipeline's name, or a pipeline directory.
+        epoch: changes all draws; for new negatives every epoch.
+        explain: fill in the text of rejected candidates, which costs time.
+
+    Raises:
+        ValueError: k out of range.
+        RuleError: a rule file or category that is wrong.
+        PipelineError: a pipeline that is missing or has no tagger.
+    """
+
+    def __init__(
+        self,
+        *,
+        k: int = 4,
+        seed: int = 0,
+        rules: Sequence[str | Path] | None = None,
+        categories: Sequence[str] | None = None,
+        pipeline: str = DEFAULT_PIPELINE,
+        epoch: int = 0,
+        explain: bool = False,
+    ) -> None:
+        if not 1 <= k <= 64:
+            raise ValueError(f"k must be from 1 to 64, got {k}")
+        self.k, self.seed, self.epoch = k, seed, epoch
+        self.lexicon: Lexicon = load()
+        self.rules = _selected(load_rules(rules), categories)
+        self.parser: Parser = load_parser(pipeline, self.lexicon)
+        self._explain = explain
+        self._active = [_activate(rule, self.lexicon) for rule in self.rules]
+        self._orders = _orders(self.rules, seed)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """All that fixes the output, as JSON values."""
+        return {
+            "k": self.k,
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "rules": {rule.name: rule.weight for rule in self.rules},
+            "rules_fingerprint": fingerprint(self.rules),
+            "pipeline": self.parser.name,
+            "pipeline_version": self.parser.version,
+            "lexicon": self.lexicon.fingerprint,
+            "version": __version__,
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever the output may."""
+        return f"{key_of(sorted(self.config.items())):016x}"
+
+    def __call__(self, text: str | None, key: object = None) -> Result:
+        """The result for one caption; `key` tells apart rows of equal text that shall differ."""
+        return next(self.pipe([text], [key]))
+
+    def pipe(
+        self, texts: Iterable[str | None], keys: Iterable[object] | None = None, batch_size: int = 512
+    ) -> Iterator[Result]:
+        """Results in order, parsed in batches: many times faster than one call a caption."""
+        pairs = iter(zip(texts, keys if keys is not None else repeat(None)))
+        while batch := list(islice(pairs, batch_size)):
+            reasons = [unusable(text) for text, _ in batch]
+            usable = [text for (text, _), reason in zip(batch, reasons, strict=True) if text is not None and not reason]
+            parses = iter(self.parser.parse(usable))
+            for (text, key), reason in zip(batch, reasons, strict=True):
+                if reason:
+                    yield Result(text, (), (), (), "error", reason)
+                else:
+                    yield self._negate(next(parses), key)
+
+    def _negate(self, parse: Parse, key: object) -> Result:
+        parts = (self.seed, self.epoch, parse.text) if key is None else (self.seed, self.epoch, parse.text, key)
+        stream = Stream(key_of(*parts))
+        context = Context(self.lexicon, caption_lemmas(parse), set())
+        folded = fold(parse.text)
+        negatives: list[Negative] = []
+        positives: list[Negative] = []
+        rejected: list[Rejection] = []
+        # Each category's rules in their order, a rule's candidates one after another, categories in turn.
+        queues = [
+            self._candidates(parse, [self._active[i] for i in category], stream)
+            for category in self._orders[stream.below(_ORDERS)]
+        ]
+        while queues:
+            remaining = []
+            for queue in queues:
+                for rule, candidate in queue:
+                    verdict = judge(parse, candidate, context)
+                    if verdict.kind == "reject":
+                        rejected.append(self._rejection(parse, rule, candidate, verdict.reason))
+                        continue
+                    edits, text = realise(self.lexicon, parse, candidate.splices)
+                    surface = check_surface(folded, text, context)
+                    if surface is not KEEP:
+                        rejected.append(self._rejection(parse, rule, candidate, surface.reason))
+                        continue
+                    negative = Negative(text, rule.name, rule.category, edits, self._scores(parse, edits, text))
+                    if verdict.kind == "positive":
+                        if len(positives) < _MAX_POSITIVES:
+                            positives.append(negative)
+                        continue
+                    negatives.append(negative)
+                    remaining.append(queue)
+                    break
+                if len(negatives) == self.k:
+                    return Result(parse.text, tuple(negatives), tuple(positives), tuple(rejected), "ok")
+            queues = remaining
+        status = "partial" if negatives else "none"
+        return Result(
+            parse.text, tuple(negatives), tuple(positives), tuple(rejected), status, _shortfall(parse, rejected)
+        )
+
+    def _candidates(
+        self, parse: Parse, rules: Sequence[_Active], stream: Stream
+    ) -> Iterator[tuple[Rule, Candidate]]:
+        for active in rules:
+            for candidate in active.operation.propose(parse, stream.fork(active.key)):
+                if (active.before or active.after or active.words) and _excepted(parse, candidate, active):
+                    continue
+                yield active.rule, candidate
+
+    def _rejection(self, parse: Parse, rule: Rule, candidate: Candidate, reason: str) -> Rejection:
+        text = realise(self.lexicon, parse, candidate.splices)[1] if self._explain else ""
+        return Rejection(text, rule.name, rule.category, reason)
+
+    def _scores(self, parse: Parse, edits: tuple[Edit, ...], text: str) -> Mapping[str, float]:
+        frequency = self.lexicon.frequency
+        return {
+            "similarity": Levenshtein.normalized_similarity(parse.text, text),
+            "frequency": float(min([frequency(word) for edit in edits for word in edit.new.lower().split()] or [0])),
+        }
+
+
+def _selected(rules: Sequence[Rule], categories: Sequence[str] | None) -> tuple[Rule, ...]:
+    if categories is None:
+        chosen = tuple(rule for rule in rules if rule.enabled)
+    else:
+        for category in categories:
+            if category not in CATEGORIES:
+                raise RuleError(f"no such category {category!r}{nearest(category, CATEGORIES)}")
+        chosen = tuple(rule for rule in rules if rule.category in categories)
+    if not chosen:
+        raise RuleError("no rule is left: every rule is switched off or of another category")
+    return chosen
+
+
+def _activate(rule: Rule, lexicon: Lexicon) -> _Active:
+    operation = OPERATIONS[rule.op, rule.role](rule, lexicon)
+    unless = rule.unless
+    return _Active(
+        rule, operation, key_of(rule.name), frozenset(unless.before), frozenset(unless.after), frozenset(unless.words)
+    )
+
+
+def _excepted(parse: Parse, candidate: Candidate, active: _Active) -> bool:
+    if candidate.old in active.words:
+        return True
+    for splice in candidate.splices:
+        if splice.stop < len(parse.tokens) and parse.tokens[splice.stop].lower in active.before:
+            return True
+        if splice.start and parse.tokens[splice.start - 1].lower in active.after:
+            return True
+    return False
+
+
+def _orders(rules: Sequence[Rule], seed: int) -> list[list[list[int]]]:
+    """Weighted random orders: categories, and within each its rules, heavier ones earlier."""
+    by_category: dict[str, list[int]] = {}
+    for index, rule in enumerate(rules):
+        by_category.setdefault(rule.category, []).append(index)
+    weights = [max(1, round(rule.weight * 1000)) for rule in rules]
+    groups = list(by_category.values())
+    totals = [sum(weights[i] for i in group) for group in groups]
+    stream = Stream(key_of("orders", seed))
+    return [
+        [_weighted_order(stream, groups[g], weights) for g in _weighted_order(stream, range(len(groups)), totals)]
+        for _ in range(_ORDERS)
+    ]
+
+
+def _weighted_order(stream: Stream, items: Sequence[int], weights: Sequence[int]) -> list[int]:
+    left, order = list(items), []
+    while left:
+        running, total = [], 0
+        for item in left:
+            total += weights[item]
+            running.append(total)
+        order.append(left.pop(stream.weighted(running)))
+    return order
+
+
+def _shortfall(parse: Parse, rejected: Sequence[Rejection]) -> str:
+    if not parse.phrases:
+        return "no noun phrase found"
+    return "too few edits apply" if not rejected else f"too few edits apply; last refusal: {rejected[-1].reason}"

@@ -1,0 +1,56 @@
+"""Operations: each proposes edits of a parsed caption, lazily, in an order fixed by its random stream.
+
+An operation knows nothing of truth or taste beyond the classes it draws from; the checks judge what it proposes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+
+from negagen.lexicon import Lexicon
+from negagen.ops.add import AddAttribute, AddObject
+from negagen.ops.count import ReplaceCount
+from negagen.ops.negate import NegateObject, NegateVerb
+from negagen.ops.pattern import ReplacePattern
+from negagen.ops.replace import ReplaceAction, ReplaceAttribute, ReplaceObject, ReplaceRelation
+from negagen.ops.shuffle import ShuffleNgrams, ShuffleWithinClass
+from negagen.ops.swap import SwapAttributes, SwapObjects, SwapPhrases
+from negagen.seeding import Stream
+from negagen.types import Candidate, Parse
+
+if TYPE_CHECKING:
+    from negagen.ruleset import Rule
+
+__all__ = ["OPERATIONS", "Operation"]
+
+
+class Operation(Protocol):
+    """Proposes edits. Stateless after construction: all that varies comes in by the arguments."""
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        """Candidates in random order, the same for the same `stream`; may be endless only in principle."""
+        ...
+
+
+OPERATIONS: Final[Mapping[tuple[str, str], Callable[[Rule, Lexicon], Operation]]] = MappingProxyType(
+    {
+        ("swap", "object"): SwapObjects,
+        ("swap", "phrase"): SwapPhrases,
+        ("swap", "attribute"): SwapAttributes,
+        ("replace", "object"): ReplaceObject,
+        ("replace", "attribute"): ReplaceAttribute,
+        ("replace", "relation"): ReplaceRelation,
+        ("replace", "action"): ReplaceAction,
+        ("replace", "count"): ReplaceCount,
+        ("replace", "pattern"): ReplacePattern,
+        ("add", "object"): AddObject,
+        ("add", "attribute"): AddAttribute,
+        ("negate", "verb"): NegateVerb,
+        ("negate", "object"): NegateObject,
+        ("shuffle", "ngram"): ShuffleNgrams,
+        ("shuffle", "class"): ShuffleWithinClass,
+    }
+)
+"""Every (op, role) a rule may name."""

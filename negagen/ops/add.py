@@ -1,0 +1,98 @@
+"""Additions: a second attribute, or a second thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from negagen.lexicon import Entry, Lexicon
+from negagen.realise import noun_form
+from negagen.seeding import Stream
+from negagen.types import Candidate, Parse, Splice
+
+if TYPE_CHECKING:
+    from negagen.ruleset import Rule
+
+_ROUNDS = 4
+
+
+def _weighted(stream: Stream, entry: Entry) -> str:
+    return entry.replacements[stream.weighted(entry.cumulative)]
+
+
+class AddAttribute:
+    """A second attribute of the class of one that stands: "a red bus" -> "a red and yellow bus".
+
+    What the caption gives one colour has, as a rule, not two; an attribute of another class might hold unseen.
+    """
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._classes = frozenset(rule.target.classes)
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        sites: list[tuple[int, int, Entry]] = []
+        for number, phrase in enumerate(parse.phrases):
+            if len(phrase.attributes) != 1:
+                continue
+            index = phrase.attributes[0]
+            entry = parse.tokens[index].attribute
+            if entry is None or index in parse.units or not entry.replacements or not self._classes & set(entry.classes):
+                continue
+            if parse.codes[index] == "J" and parse.codes[index + 1] in "Nu":
+                sites.append((number, index, entry))
+        tried: set[tuple[int, str]] = set()
+        for _ in range(_ROUNDS):
+            for number, index, entry in stream.shuffled(sites):
+                new = _weighted(stream, entry)
+                if (index, new) not in tried:
+                    tried.add((index, new))
+                    splice = Splice(index + 1, index + 1, f"and {new}")
+                    yield Candidate((splice,), "add", "attribute", entry.lemma, new, (number,))
+
+
+class AddObject:
+    """A second thing of the same class beside one that stands: "a cat on a couch" -> "a cat and a dog on a couch".
+
+    Only where no verb has to agree: not after the subject of a finite verb.
+    """
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._families = frozenset(rule.target.families)
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        sites: list[tuple[int, Entry]] = []
+        for number, phrase in enumerate(parse.phrases):
+            entry = phrase.entry
+            if entry is None or not entry.replacements or number in parse.finite or phrase.family not in self._families:
+                continue
+            after = parse.codes[phrase.stop : phrase.stop + 1]
+            before = parse.codes[phrase.start - 1 : phrase.start] if phrase.start else ""
+            conjunct = after in ("A", ",", "S", "H") or before in ("A", ",", "H")
+            if not conjunct and parse.tokens[phrase.head].code == "N":
+                sites.append((number, entry))
+        tried: set[tuple[int, str]] = set()
+        for _ in range(_ROUNDS):
+            for number, entry in stream.shuffled(sites):
+                new = _weighted(stream, entry)
+                if (number, new) in tried:
+                    continue
+                tried.add((number, new))
+                text = self._conjunct(parse, number, new)
+                if text:
+                    stop = parse.phrases[number].stop
+                    yield Candidate((Splice(stop, stop, f"and {text}"),), "add", "object", entry.lemma, new, (number,))
+
+    def _conjunct(self, parse: Parse, number: int, new: str) -> str:
+        """The new thing in the phrase's number, with an article where the phrase has a determiner; "" if it has no form."""
+        phrase = parse.phrases[number]
+        form = noun_form(self._lexicon, new, plural=phrase.plural)
+        entry = self._lexicon.noun(new)
+        if form is None or entry is None or phrase.entry is None:
+            return ""
+        if phrase.plural:
+            return form
+        if phrase.determiner < 0:
+            return form if entry.mass and phrase.entry.mass else ""
+        return f"{self._lexicon.article(form)} {form}" if entry.countable else ""

@@ -1,0 +1,82 @@
+"""Counts: "two dogs" -> "four dogs", "a dog sleeps" -> "three dogs sleep"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from negagen.lexicon import Lexicon, NumberEntry
+from negagen.realise import agreement, noun_form
+from negagen.seeding import Stream
+from negagen.types import Candidate, Parse, Phrase, Splice
+
+if TYPE_CHECKING:
+    from negagen.ruleset import Rule
+
+_ROUNDS = 4
+
+
+class ReplaceCount:
+    """Another number, with the noun and the verb made to agree.
+
+    An indefinite article counts as "one". Larger numbers are drawn as well as smaller ones; that a smaller one
+    is entailed is for the checks to say.
+    """
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._words = rule.words
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        sites = [
+            (number, site)
+            for number, phrase in enumerate(parse.phrases)
+            if (site := self._site(parse, phrase)) is not None
+        ]
+        if len(sites) > 1:
+            sites = stream.shuffled(sites)
+        tried: set[tuple[int, str]] = set()
+        for _ in range(_ROUNDS):
+            for number, (index, entry) in sites:
+                if self._words:
+                    choices = self._words.get(entry.word, [])
+                    new = stream.choice(choices) if choices else ""
+                else:
+                    new = entry.replacements[stream.weighted(entry.cumulative)]
+                if not new or (index, new) in tried:
+                    continue
+                tried.add((index, new))
+                splices = self._splices(parse, number, index, entry, new)
+                if splices:
+                    yield Candidate(splices, "replace", "count", entry.word, new, (number,))
+
+    def _site(self, parse: Parse, phrase: Phrase) -> tuple[int, NumberEntry] | None:
+        head = parse.tokens[phrase.head]
+        if head.code != "N" or phrase.entry is None or not phrase.entry.countable:
+            return None
+        if phrase.count >= 0:
+            unit = parse.units.get(phrase.count)
+            entry = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.count].number
+            index = phrase.count
+        elif phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in ("a", "an") and not phrase.plural:
+            entry, index = self._lexicon.number("one"), phrase.determiner
+        else:
+            return None
+        return (index, entry) if entry is not None and (entry.replacements or self._words) else None
+
+    def _splices(
+        self, parse: Parse, number: int, index: int, old: NumberEntry, new: str
+    ) -> tuple[Splice, ...]:
+        phrase = parse.phrases[number]
+        entry = self._lexicon.number(new)
+        plural = entry is None or entry.plural
+        splices = [Splice(index, parse.units[index][0] if index in parse.units else index + 1, new)]
+        if plural != phrase.plural:
+            verb = agreement(self._lexicon, parse, number, plural=plural)
+            head = parse.tokens[phrase.head]
+            unit = phrase.head if phrase.compound else phrase.unit
+            form = noun_form(self._lexicon, head.lemma if phrase.compound else phrase.lemma, plural=plural)
+            if verb is None or form is None:
+                return ()
+            splices += [Splice(unit, phrase.stop, form), *verb]
+        return tuple(sorted(splices, key=lambda splice: splice.start))

@@ -1,0 +1,84 @@
+"""Negation: of what is done ("not wearing a hat") and of what is there ("with no hat", "without a hat")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from negagen.lexicon import Lexicon
+from negagen.realise import verb_form
+from negagen.seeding import Stream
+from negagen.types import Candidate, Parse, Splice
+
+if TYPE_CHECKING:
+    from negagen.ruleset import Rule
+
+
+class NegateVerb:
+    """Denies an action or state: "is not wearing", "not wearing", "does not wear"."""
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        sites = [index for index, code in enumerate(parse.codes) if code in "BVG"]
+        for index in stream.shuffled(sites):
+            splices = self._splices(parse, index)
+            if splices:
+                token = parse.tokens[index]
+                yield Candidate(splices, "negate", "verb", token.lemma, "not", ())
+
+    def _splices(self, parse: Parse, index: int) -> tuple[Splice, ...]:
+        tokens, codes = parse.tokens, parse.codes
+        token = tokens[index]
+        before = codes[index - 1] if index else ""
+        after = codes[index + 1 : index + 2]
+        if any(t.lower in ("not", "n't", "never", "no", "without") for t in tokens):
+            return ()
+        if token.code == "B":
+            # "is not" only: "be" and "being" are the verb's inner parts, and "there is" wants "no".
+            finite = token.lower in ("is", "are", "was", "were")
+            if not finite or before in ("O", "W", "") or after in ("D", "O", ""):
+                return ()
+            return (Splice(index + 1, index + 1, "not"),)
+        if token.code == "G":
+            # After a noun, not inside a phrase ("a running dog"), a chain ("is riding") or after a preposition.
+            if before not in ("N",) or any(p.start <= index < p.stop for p in parse.phrases):
+                return ()
+            return (Splice(index, index, "not"),)
+        if token.tag not in ("VBZ", "VBP") or before != "N" or token.lemma in ("have", "appear", "seem"):
+            return ()
+        base = verb_form(self._lexicon, token.lemma, "VB")
+        auxiliary = "does" if token.tag == "VBZ" else "do"
+        return (Splice(index, index + 1, f"{auxiliary} not {base}"),) if base else ()
+
+
+class NegateObject:
+    """Denies a thing: "with a hat" -> "without a hat", "there is a dog" -> "there is no dog", "wearing no hat"."""
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._verbs = frozenset(rule.target.words)
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        if any(token.lower in ("no", "not", "n't", "without", "never") for token in parse.tokens):
+            return
+        for number in stream.shuffled(range(len(parse.phrases))):
+            phrase = parse.phrases[number]
+            if phrase.start == 0 or phrase.entry is None:
+                continue
+            before = parse.tokens[phrase.start - 1]
+            determiner = parse.tokens[phrase.determiner].lower if phrase.determiner >= 0 else ""
+            splice = None
+            if before.lower == "with" and self._possessed(parse, phrase.start - 2):
+                splice = Splice(phrase.start - 1, phrase.start, "without")
+            elif determiner in ("a", "an") and (
+                before.code == "B" and phrase.start > 1 and parse.codes[phrase.start - 2] == "O" or before.lemma in self._verbs
+            ):
+                splice = Splice(phrase.determiner, phrase.determiner + 1, "no")
+            if splice is not None:
+                yield Candidate((splice,), "negate", "object", phrase.lemma, "no", (number,))
+
+    def _possessed(self, parse: Parse, index: int) -> bool:
+        """Whether "with" follows a noun ("a man with a hat"), not a verb that wants it ("filled with")."""
+        return index >= 0 and parse.codes[index] == "N"

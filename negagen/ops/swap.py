@@ -1,0 +1,150 @@
+"""Exchanges: two things, two whole phrases, or the attributes of two things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from negagen.lexicon import Lexicon
+from negagen.ops.pronouns import pronoun_splices
+from negagen.realise import agreement, inner_text, noun_form
+from negagen.seeding import Stream
+from negagen.types import Candidate, Parse, Phrase, Splice
+
+if TYPE_CHECKING:
+    from negagen.ruleset import Rule
+
+
+class SwapObjects:
+    """Exchanges the heads of two related phrases: "a dog chasing a cat" -> "a cat chasing a dog".
+
+    Each head takes the number of its new place ("two dogs and a cat" -> "two cats and a dog"); attributes stay
+    where they are. Which pairs are exchanged is fixed by the relation between them (`target.relations`) and
+    by their families: both animate, or both things of families in `target.families`.
+    """
+
+    role = "object"
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._kinds = frozenset(rule.target.relations)
+        self._families = frozenset(rule.target.families)
+        self._except = frozenset(rule.unless.words)
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        pairs = [
+            (relation.subject, relation.object, number)
+            for number, relation in enumerate(parse.relations)
+            if relation.kind in self._kinds
+            and (relation.verb < 0 or parse.tokens[relation.verb].lemma not in self._except)
+            and relation.name not in self._except
+            and self._exchangeable(parse, relation.subject, relation.object)
+        ]
+        for left, right, number in stream.shuffled(pairs) if len(pairs) > 1 else pairs:
+            splices = self._splices(parse, left, right)
+            if splices:
+                p, q = parse.phrases[left], parse.phrases[right]
+                yield Candidate(splices, "swap", self.role, p.lemma, q.lemma, (left, right), number)
+
+    def _exchangeable(self, parse: Parse, left: int, right: int) -> bool:
+        p, q = parse.phrases[left], parse.phrases[right]
+        if p.entry is None or q.entry is None or parse.tokens[p.head].code != "N" or parse.tokens[q.head].code != "N":
+            return False
+        if "S" in parse.codes[p.start : p.stop + 1] or "S" in parse.codes[q.start : q.stop + 1]:
+            return False
+        return p.animate and q.animate or (p.family in self._families and q.family in self._families)
+
+    def _splices(self, parse: Parse, left: int, right: int) -> tuple[Splice, ...]:
+        p, q = parse.phrases[left], parse.phrases[right]
+        to_left, to_right = self._form(parse, q, p), self._form(parse, p, q)
+        if to_left is None or to_right is None:
+            return ()
+        splices = [Splice(p.unit, p.stop, to_left), Splice(q.unit, q.stop, to_right)]
+        return _with_pronouns(parse, left, right, splices)
+
+    def _form(self, parse: Parse, moved: Phrase, place: Phrase) -> str | None:
+        """The moved unit in the number of its new place; as it stands where the numbers agree."""
+        if moved.plural == place.plural:
+            entry, resident = moved.entry, place.entry
+            if entry is None or resident is None or (entry.countable != resident.countable and not moved.plural):
+                return None
+            return inner_text(parse, moved.unit, moved.stop)
+        return None if moved.compound else noun_form(self._lexicon, moved.lemma, plural=place.plural)
+
+
+class SwapPhrases(SwapObjects):
+    """Exchanges two whole phrases with all that stands in them, and lets the verb agree with its new subject."""
+
+    role = "phrase"
+
+    def _splices(self, parse: Parse, left: int, right: int) -> tuple[Splice, ...]:
+        p, q = parse.phrases[left], parse.phrases[right]
+        verb: list[Splice] = []
+        for place, moved in ((left, q), (right, p)):
+            change = agreement(self._lexicon, parse, place, plural=moved.plural)
+            if change is None:
+                return ()
+            verb += change
+        splices = [
+            Splice(p.start, p.stop, inner_text(parse, q.start, q.stop)),
+            Splice(q.start, q.stop, inner_text(parse, p.start, p.stop)),
+            *verb,
+        ]
+        return _with_pronouns(parse, left, right, splices)
+
+
+def _with_pronouns(parse: Parse, left: int, right: int, splices: list[Splice]) -> tuple[Splice, ...]:
+    """`splices` in order; empty where a pronoun of the caption may refer to either of the two."""
+    for place, other in ((left, right), (right, left)):
+        found = pronoun_splices(parse, place, parse.phrases[other].lemma)
+        if found is None or found:
+            return ()
+    return tuple(sorted(splices, key=lambda splice: splice.start))
+
+
+class SwapAttributes:
+    """Exchanges attributes of one class between two phrases: "a red car and a blue bus" -> "a blue car and a red bus".
+
+    Attributes of different classes are left alone: a small wooden table and a large vase may well be a large
+    wooden table as well.
+    """
+
+    role = "attribute"
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._except = frozenset(rule.unless.words)
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        found = [
+            (number, index, *self._attribute(parse, index))
+            for number, phrase in enumerate(parse.phrases)
+            for index in phrase.attributes
+        ]
+        pairs = [
+            (first, second)
+            for i, first in enumerate(found)
+            for second in found[i + 1 :]
+            if first[0] != second[0] and self._exchangeable(parse, first, second)
+        ]
+        for (left, i, stop_i, word_i), (right, j, stop_j, word_j) in stream.shuffled(pairs):
+            splices = (
+                Splice(i, stop_i, inner_text(parse, j, stop_j)),
+                Splice(j, stop_j, inner_text(parse, i, stop_i)),
+            )
+            yield Candidate(splices, "swap", self.role, word_i, word_j, (left, right))
+
+    def _attribute(self, parse: Parse, index: int) -> tuple[int, str]:
+        unit = parse.units.get(index)
+        return (unit[0], unit[1].lemma) if unit is not None else (index + 1, parse.tokens[index].lower)
+
+    def _exchangeable(
+        self, parse: Parse, first: tuple[int, int, int, str], second: tuple[int, int, int, str]
+    ) -> bool:
+        a, b = self._lexicon.attribute(first[3]), self._lexicon.attribute(second[3])
+        if a is None or b is None or not set(a.classes) & set(b.classes):
+            return False
+        if first[3] in self._except or second[3] in self._except:
+            return False
+        p, q = parse.phrases[first[0]], parse.phrases[second[0]]
+        return all(not e.applies or place.family in e.applies for e, place in ((a, q), (b, p)))

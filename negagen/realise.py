@@ -1,0 +1,143 @@
+"""From splices over tokens to edits over characters: inflection, articles, capitals, spacing.
+
+Text is never joined from tokens. Each splice becomes an `Edit` of the source caption, and a repair of an
+article is an edit of its own, so that whatever no edit touches stays as it was, byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from lemminflect import getInflection
+
+from negagen.lexicon import Lexicon
+from negagen.types import Edit, Parse, Splice, Token
+
+_ARTICLES: Final = frozenset(["a", "an"])
+_FIRST_WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_VERB_TAGS: Final = {"VBP": "VB"}
+_PLURAL_BE: Final = {"is": "are", "was": "were", "'s": "'re", "has": "have", "does": "do"}
+_SINGULAR_BE: Final = {"are": "is", "were": "was", "'re": "'s", "have": "has", "do": "does"}
+
+
+def noun_form(lexicon: Lexicon, lemma: str, *, plural: bool) -> str | None:
+    """The singular or plural of a noun lemma; None when it has no such form ("a pants", "two breads")."""
+    tag = "NNS" if plural else "NN"
+    entry = lexicon.noun(lemma)
+    return entry.forms.get(tag) if entry is not None else _inflect(lemma, tag)
+
+
+def verb_form(lexicon: Lexicon, lemma: str, tag: str) -> str | None:
+    """The form of a verb lemma for a Penn Treebank tag."""
+    tag = _VERB_TAGS.get(tag, tag)
+    entry = lexicon.action(lemma)
+    return entry.forms.get(tag) if entry is not None else _inflect(lemma, tag)
+
+
+@lru_cache(maxsize=8192)
+def _inflect(lemma: str, tag: str) -> str | None:
+    if tag in ("NN", "VB"):
+        return lemma
+    first, _, last = lemma.rpartition(" ")
+    found = getInflection(last, tag=tag)
+    return (f"{first} {found[0]}" if first else found[0]) if found else None
+
+
+def agreement(lexicon: Lexicon, parse: Parse, phrase: int, *, plural: bool) -> list[Splice] | None:
+    """What must change in the verb when phrase number `phrase` becomes singular or plural.
+
+    Returns None when it cannot be said: the verb's form disagrees with the phrase as it is, as it does where
+    the phrase is one of several conjuncts.
+    """
+    index = parse.finite.get(phrase, -1)
+    if index < 0:
+        return []
+    verb, was_plural = parse.tokens[index], parse.phrases[phrase].plural
+    if verb.code == "V" and verb.tag not in ("VBZ", "VBP") or verb.tag == "MD" or verb.tag == "VBD" and verb.code != "B":
+        return []
+    singular_form = verb.tag == "VBZ" or verb.lower == "was"
+    if singular_form == was_plural:
+        return None
+    if plural == was_plural:
+        return []
+    if plural:
+        new = _PLURAL_BE.get(verb.lower) or verb_form(lexicon, verb.lemma, "VB")
+    else:
+        new = _SINGULAR_BE.get(verb.lower) or verb_form(lexicon, verb.lemma, "VBZ")
+    return None if new is None else [Splice(index, index + 1, new)]
+
+
+def sentence_start(parse: Parse, index: int) -> bool:
+    """Whether token `index` is the first word of the caption or of a sentence in it."""
+    return index == 0 or parse.tokens[index - 1].text in (".", "!", "?", '"', "\u201c", "(")
+
+
+def inner_text(parse: Parse, start: int, stop: int) -> str:
+    """The source text of tokens `[start, stop)` as it would stand inside a sentence.
+
+    A capital that only marks a sentence's start is lowered; names, "I" and words with further capitals keep theirs.
+    """
+    text = parse.text[parse.starts[start] : parse.end(stop - 1)]
+    first = parse.tokens[start]
+    if sentence_start(parse, start) and first.code != "M" and is_title(first) and first.text != "I":
+        return text[0].lower() + text[1:]
+    return text
+
+
+def is_title(token: Token) -> bool:
+    """Whether the word has one capital, its first letter ("Red", not "TV" and not "iPad")."""
+    text = token.text
+    return text[0].isupper() and (len(text) == 1 or text[1:].islower())
+
+
+def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tuple[tuple[Edit, ...], str]:
+    """The edits that carry out `splices`, repairs included, and the text they give.
+
+    `splices` must be disjoint and in order of `start`.
+    """
+    text, tokens, starts = parse.text, parse.tokens, parse.starts
+    changes: list[tuple[int, int, str]] = []
+    for splice in splices:
+        start, stop, new = splice.start, splice.stop, splice.text
+        if start == stop:
+            if start:
+                at = parse.end(start - 1)
+                changes.append((at, at, f" {new}"))
+            else:
+                changes.append((starts[0], starts[0], f"{new} "))
+        elif not new:
+            changes.append(
+                (parse.end(start - 1), parse.end(stop - 1), "")
+                if start or stop == len(tokens)
+                else (starts[0], starts[stop], "")
+            )
+        else:
+            if is_title(tokens[start]):
+                new = new[0].upper() + new[1:]
+            changes.append((starts[start], parse.end(stop - 1), new))
+        if start and (article := tokens[start - 1]).lower in _ARTICLES:
+            following = new or (tokens[stop].text if stop < len(tokens) else "")
+            word = _FIRST_WORD.search(following)
+            wanted = lexicon.article(word.group()) if word is not None else article.lower
+            if wanted != article.lower and not any(other.stop == start != other.start for other in splices):
+                at = starts[start - 1]
+                changes.append((at, at + len(article.text), wanted.capitalize() if is_title(article) else wanted))
+    changes.sort()
+    if text.isupper():
+        changes = [(start, stop, new.upper()) for start, stop, new in changes]
+    edits = tuple([Edit(start, stop, text[start:stop], new) for start, stop, new in changes])
+    return edits, apply_edits(text, edits)
+
+
+def apply_edits(text: str, edits: tuple[Edit, ...]) -> str:
+    """`text` with `edits`, which must be disjoint and in order, carried out."""
+    pieces: list[str] = []
+    position = 0
+    for edit in edits:
+        pieces.append(text[position : edit.start])
+        pieces.append(edit.new)
+        position = edit.end
+    pieces.append(text[position:])
+    return "".join(pieces)

@@ -1,0 +1,207 @@
+"""The values that pass through negagen: what a caption is parsed into, and what is made of it.
+
+All are immutable. Offsets are Python string indices (code points) into the source caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from negagen.lexicon import Entry, NumberEntry, Unit
+
+Status = Literal["ok", "partial", "none", "error"]
+
+CATEGORIES = (
+    "swap_obj",
+    "swap_att",
+    "swap_role",
+    "replace_obj",
+    "replace_att",
+    "replace_rel",
+    "replace_count",
+    "add_obj",
+    "add_att",
+    "negate",
+    "shuffle",
+)
+"""The field's names for what an edit does (SugarCrepe's seven, and four beside them)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word form with its tag and what the lexicon knows of it.
+
+    Tokens are interned and shared between captions; where one stands is in `Parse.starts`.
+    `tag` is a Penn Treebank tag, `code` its one-letter class (see `negagen.parsing.codes`). `entry` is the
+    word as a noun or a verb, `attribute` as a modifier of a noun, `number` as a number or quantifier; `opens`
+    are the multi-word units that may begin here, longest first.
+    """
+
+    text: str
+    lower: str
+    tag: str
+    lemma: str
+    code: str
+    entry: Entry | None = None
+    attribute: Entry | None = None
+    number: NumberEntry | None = None
+    opens: tuple[tuple[tuple[str, ...], Unit], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A base noun phrase: the tokens `[start, stop)`, and the roles in it as token indices.
+
+    `head` is the last token of the head unit, which begins at `unit` ("fire hydrant", "tennis player").
+    `lemma` is the unit's lemma where the lexicon knows the unit, else the head's; `compound` tells that it
+    does not. `attributes` are the modifiers before the unit; `count` and `determiner` are indices or -1.
+    """
+
+    start: int
+    stop: int
+    determiner: int
+    count: int
+    attributes: tuple[int, ...]
+    unit: int
+    head: int
+    lemma: str
+    plural: bool
+    compound: bool
+    entry: Entry | None
+    family: str
+
+    @property
+    def animate(self) -> bool:
+        """Whether the head names a person or an animal."""
+        return self.family in ("person", "animal")
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What stands between two phrases: `subject` and `object` index `Parse.phrases`.
+
+    `verb` is the token index of the main verb or -1, `finite` whether it or its auxiliary agrees with the
+    subject. `name` is the preposition ("in front of") or "", standing at tokens `[start, stop)`. `kind` is
+    "coordination", "preposition", "verb", "verb+preposition" or "copula".
+    """
+
+    subject: int
+    object: int
+    kind: str
+    verb: int
+    finite: bool
+    name: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parse:
+    """A caption taken apart.
+
+    `starts[i]` is the offset of `tokens[i]`, and `codes` has a letter a token. `units` maps the first token of
+    each multi-word unit to (the token past its end, the unit). `finite` maps a phrase to the token of the
+    finite verb that agrees with it in number.
+    """
+
+    text: str
+    tokens: list[Token]
+    starts: list[int]
+    codes: str
+    units: Mapping[int, tuple[int, Unit]]
+    phrases: tuple[Phrase, ...]
+    relations: tuple[Relation, ...]
+    finite: Mapping[int, int]
+
+    def end(self, index: int) -> int:
+        """Offset just past token `index`."""
+        return self.starts[index] + len(self.tokens[index].text)
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """Put `text` in the place of tokens `[start, stop)`: "" removes them, `start == stop` inserts before them."""
+
+    start: int
+    stop: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What an operation proposes, before realisation repairs it and the checks judge it.
+
+    `splices` are disjoint and in order. `operation` and `role` say what was done to what; `old` and `new` are
+    the lemmas that were exchanged or replaced ("" where there is none), and `sites` the indices of the
+    phrases concerned. `relation` indexes `Parse.relations`, or is -1.
+    """
+
+    splices: tuple[Splice, ...]
+    operation: str
+    role: str
+    old: str
+    new: str
+    sites: tuple[int, ...]
+    relation: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check says of a candidate: "keep", "reject", or "positive" when the edit leaves the caption true."""
+
+    kind: Literal["keep", "reject", "positive"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace `old`, which stands at `[start, end)` of the source caption, by `new`."""
+
+    start: int
+    end: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    """A caption that one small edit made false (or, among `Result.positives`, left true).
+
+    `edits` are disjoint, in order, and give `text` when applied to the source caption.
+    `scores` are named floats; see `docs/output.md` for each.
+    """
+
+    text: str
+    rule: str
+    category: str
+    edits: tuple[Edit, ...]
+    scores: Mapping[str, float] = field(default_factory=dict)
+    generator: str = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A candidate that a check refused, and why."""
+
+    text: str
+    rule: str
+    category: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that came of one caption.
+
+    `status` is "ok" (as many negatives as asked for), "partial" (fewer), "none" (none, see `reason`) or
+    "error" (the caption cannot be used, see `reason`).
+    """
+
+    text: str | None
+    negatives: tuple[Negative, ...]
+    positives: tuple[Negative, ...]
+    rejected: tuple[Rejection, ...]
+    status: Status
+    reason: str = ""
