@@ -1,0 +1,117 @@
+"""What the lexicon knows of a word, a number, a relation and a multi-word unit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A noun, attribute or action as captions use it.
+
+    ``replacements`` are lemmas of the same class that a picture of this word almost never fits,
+    most frequent in captions first; ``cumulative`` holds the running sum of their sampling weights
+    (for ``bisect``), so ``cumulative[-1]`` is the total. Both are empty when nothing may stand in.
+    ``excluded`` are lemmas that may never stand in, this one included; ``group`` are those near in meaning.
+
+    Attributes and actions have one `senses` entry a class, each with its own constraints and replacements
+    ("walk" of legs, "walk" a dog); draw from a sense that fits. The entry itself unites them.
+    """
+
+    lemma: str
+    kind: str
+    classes: tuple[str, ...]
+    group: frozenset[str]
+    excluded: frozenset[str]
+    replacements: tuple[str, ...]
+    cumulative: tuple[int, ...]
+    frequency: int
+    forms: Mapping[str, str]
+    mass: bool = False
+    countable: bool = True
+    plural_only: bool = False
+    scene: bool = False
+    derived: bool = False
+    offered: bool = True
+    frame: str = ""
+    applies: frozenset[str] = frozenset()
+    avoids: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
+    prepositions: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    senses: tuple["Entry", ...] = ()
+
+    def suits(self, noun: "Entry | None") -> bool:
+        """Whether this sense goes with `noun`: the head of an attribute, the object of an action.
+
+        An unknown noun (None) suits only what goes with anything.
+        """
+        return _suits(self.applies, self.avoids, noun)
+
+    def suits_subject(self, noun: "Entry | None") -> bool:
+        """Whether `noun` can do this action."""
+        return _suits(self.subjects, frozenset(), noun)
+
+    def takes(self, preposition: str) -> bool:
+        """Whether `preposition` may follow this action and its replacements."""
+        return not self.prepositions or preposition in self.prepositions
+
+
+def _suits(applies: frozenset[str], avoids: frozenset[str], noun: Entry | None) -> bool:
+    if noun is None:
+        return not applies
+    return (not applies or not applies.isdisjoint(noun.names)) and avoids.isdisjoint(noun.names)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberEntry:
+    """A count expression: the true counts it fits are ``low`` to ``high``, both inclusive.
+
+    ``value`` is None for a vague expression. ``replacements`` have ranges that do not meet this one.
+    """
+
+    word: str
+    value: int | None
+    low: int
+    high: int
+    vague: bool
+    plural: bool
+    digits: bool
+    replacements: tuple[str, ...]
+    cumulative: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationEntry:
+    """A relation between two things, named by its words ("in front of").
+
+    ``converse`` holds of (b, a) exactly when this holds of (a, b); ``entails`` are relations that hold
+    with it, ``overlaps`` those that may; ``replacements`` contradict it. ``viewpoint`` marks relations
+    that turn round with the viewer (left, right) and are never offered.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    kind: str
+    symmetric: bool
+    converse: str | None
+    entails: frozenset[str]
+    overlaps: frozenset[str]
+    replacements: tuple[str, ...]
+    cumulative: tuple[int, ...]
+    viewpoint: bool
+    frequency: int
+    applies: frozenset[str] = frozenset()
+    avoids: frozenset[str] = frozenset()
+
+    def suits(self, noun: Entry | None) -> bool:
+        """Whether the relation's replacements make sense before `noun`, its object."""
+        return _suits(self.applies, self.avoids, noun)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Words that stand or fall together; ``kind`` is noun, attribute, relation, count or idiom."""
+
+    words: tuple[str, ...]
+    kind: str
+    lemma: str
