@@ -76,7 +76,7 @@ def survey(path: Path) -> InputFile:
             f"{path}: unknown kind of file. Captions come as .parquet, .csv, .tsv or .jsonl"
             " (text also as .csv.gz and the like)."
         )
-    with _explained(path):
+    with explained(path):
         size = path.stat().st_size
         if kind == "parquet":
             return _survey_parquet(path, size)
@@ -95,7 +95,7 @@ def batches(
 
     Raises `InputError` if the file cannot be read to its end, or has other contents than surveyed.
     """
-    with _explained(Path(file.path)):
+    with explained(Path(file.path)):
         if file.format == "parquet":
             yield from _parquet_batches(file, row, columns, batch_rows)
         else:
@@ -117,8 +117,8 @@ _EXPECTED = {
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what pyarrow and the system raise into `InputError` with the file's name."""
+def explained(path: Path) -> Iterator[None]:
+    """Turn what pyarrow and the system raise in reading `path` into `InputError`."""
     try:
         yield
     except FileNotFoundError as error:

@@ -233,7 +233,7 @@ class _Run:
 
     def finish(self, file: Output) -> None:
         """Write the footer and give the output its name."""
-        file.finish(_footer(self._identity, self._plan, self.counts, self._job.flat))
+        file.finish(_footer(self._identity, self._plan, self.counts, self._job.column, self._job.flat))
 
     def _added(self, start: int, stop: int, first: int, last: int) -> pa.Table:
         pieces = []
@@ -252,7 +252,7 @@ class _Run:
             self._progress(Progress(self._plan.rows, done, self.resumed, written))
 
 
-def _footer(identity: Identity, plan: Plan, counts: Counts, flat: bool) -> dict[str, object]:
+def _footer(identity: Identity, plan: Plan, counts: Counts, column: str, flat: bool) -> dict[str, object]:
     config = identity.config
     return {
         "schema_version": schemas.SCHEMA_VERSION,
@@ -260,8 +260,9 @@ def _footer(identity: Identity, plan: Plan, counts: Counts, flat: bool) -> dict[
         "fingerprint": plan.fingerprint,
         "layout": "flat" if flat else "rows",
         "config": dict(config),
-        "rules": config.get("rules", ""),
-        "pipeline": config.get("pipeline", ""),
+        "column": column,
+        "rules": config.get("rules_fingerprint", ""),
+        "pipeline": f"{config.get('pipeline', '')} {config.get('pipeline_version', '')}".strip(),
         "lexicon": config.get("lexicon", ""),
         "seed": str(config.get("seed", "")),
         "counts": counts.to_json(),

@@ -1,0 +1,209 @@
+"""`negagen generate`: captions in, negatives out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from negagen.batch import Report
+
+
+def generate(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files of captions (.parquet, .csv, .tsv, .jsonl), a folder of Parquet files, or a glob.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Parquet file to write. [default: INPUT.negatives.parquet]",
+            show_default=False,
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives per caption.")] = 4,
+    seed: Annotated[int, typer.Option(help="Another seed, other negatives.")] = 0,
+    column: Annotated[str, typer.Option(help="The column that holds the captions.")] = "caption",
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Draw by this column's value, not by the caption: equal captions then differ in negatives.",
+            show_default=False,
+        ),
+    ] = None,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False
+        ),
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
+    ] = None,
+    pipeline: Annotated[
+        str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
+    ] = "bundled",
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")] = 1,
+    resume: Annotated[
+        Literal["auto", "never", "require"],
+        typer.Option(help="Go on with a broken-off run: if there is one, never, or it must exist."),
+    ] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    flat: Annotated[
+        bool,
+        typer.Option("--flat", help="One row per negative; captions without one are counted but get no row."),
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Only the first N rows.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The closing report as JSON on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing table.")] = False,
+) -> None:
+    """Make hard negatives for every caption of a file.
+
+    The output has the input's rows and columns, in order, and beside them negatives, positives, status and
+    reason. A run that is broken off goes on where it was when the same command is run again.
+
+    \b
+    Examples:
+      negagen generate captions.parquet
+      negagen generate captions.parquet -o out.parquet --k 8 --seed 1 --workers 4
+      negagen generate train/ -o train.negatives.parquet --id-column id
+      negagen generate captions.csv --column title --categories swap_att,replace_att
+      negagen generate captions.parquet --flat --limit 1000 --overwrite --json > report.json
+    """
+    from negagen.batch import Job, NegatorSpec
+    from negagen.batch import generate as run
+    from negagen.cli.progress import watch
+
+    target = output or default_output(inputs)
+    options = {
+        "k": k,
+        "seed": seed,
+        "rules": [str(path) for path in rules] if rules else None,
+        "categories": [name.strip() for name in categories.split(",") if name.strip()]
+        if categories
+        else None,
+        "pipeline": pipeline,
+    }
+    job = Job(
+        inputs=inputs,
+        output=target,
+        spec=NegatorSpec(options),
+        column=column,
+        id_column=id_column,
+        flat=flat,
+        workers=workers or _cores(),
+        resume=resume,
+        overwrite=overwrite,
+        limit=limit,
+    )
+    with _terminable():
+        try:
+            with watch(quiet) as progress:
+                report = run(job, progress)
+        except KeyboardInterrupt as error:
+            typer.echo(_what_is_left(target), err=True)
+            raise typer.Exit(143 if error.args else 130) from None
+    if as_json:
+        from negagen.cli.console import print_json
+
+        print_json(report_json(report))
+    if not quiet:
+        _close(report, to_stderr=as_json)
+
+
+def default_output(inputs: list[str]) -> Path:
+    """`captions.csv.gz` gives `captions.negatives.parquet` beside it; a folder likewise."""
+    from negagen.batch.readers import format_of
+    from negagen.errors import InputError
+
+    if len(inputs) > 1:
+        raise InputError(f"{len(inputs)} inputs go into one output: name it with -o PATH.")
+    path = Path(inputs[0])
+    if any(character in inputs[0] for character in "*?[") and not path.exists():
+        raise InputError(f"{inputs[0]!r} may match many files: name the output with -o PATH.")
+    path = path.resolve() if path.name in ("", ".", "..") else path
+    stem = path.name
+    while format_of(Path(stem)) is not None or stem.endswith((".gz", ".bz2", ".zst", ".lz4")):
+        stem = Path(stem).stem
+    return path.with_name(f"{stem}.negatives.parquet")
+
+
+def report_json(report: Report) -> dict[str, object]:
+    """What `--json` prints."""
+    return {
+        "output": str(report.output),
+        **report.counts.to_json(),
+        "resumed_rows": report.resumed,
+        "seconds": round(report.seconds, 3),
+        "start_seconds": round(report.start_seconds, 3),
+        "captions_per_second": round(report.rows_per_second, 1),
+        "peak_rss_bytes": report.peak_rss[0],
+        "worker_peak_rss_bytes": list(report.peak_rss[1:]),
+        "fingerprint": report.fingerprint,
+        "config": report.config,
+    }
+
+
+def _close(report: Report, to_stderr: bool) -> None:
+    from negagen.cli.console import console, print_counts
+
+    target = console(error=to_stderr)
+    print_counts(target, report.counts)
+    peak = max(report.peak_rss) / (1 << 20)
+    resumed = f" ({report.resumed:,} of them by an earlier run)" if report.resumed else ""
+    target.print(
+        f"{report.counts.rows:,} captions{resumed}, {report.counts.negatives:,} negatives in"
+        f" {report.seconds:.1f} s: {report.rows_per_second:,.0f} captions/s, at most {peak:,.0f} MiB a"
+        " process."
+    )
+    target.print(f"Written to {report.output}")
+
+
+def _what_is_left(target: Path) -> str:
+    from negagen.batch.run import parts_folder
+
+    folder = parts_folder(target)
+    parts = len(list(folder.glob("part-*.arrow"))) if folder.is_dir() else 0
+    if not parts:
+        return "interrupted before the first part was done; nothing was written."
+    return (
+        f"interrupted: {parts} finished parts are kept in {folder}.\n"
+        "Run the same command again to go on from there, or with --resume never to start over."
+    )
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, as batch systems send it, ends a run as gently as Ctrl-C does."""
+    import signal
+    import threading
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt("terminated")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,137 @@
+"""`negagen preview`: what becomes of one caption, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from negagen.types import Negative, Result
+
+
+def preview(
+    caption: Annotated[str, typer.Argument(help="The caption, in quotes.", show_default=False)],
+    k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives to make.")] = 4,
+    seed: Annotated[int, typer.Option(help="Another seed, other negatives.")] = 0,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False
+        ),
+    ] = None,
+    categories: Annotated[
+        str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
+    ] = None,
+    pipeline: Annotated[
+        str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
+    ] = "bundled",
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="Also show what was refused, and why.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
+    """Show the negatives of one caption.
+
+    They are those that `generate` makes of the same caption with the same seed. Words that left
+    are red and struck, words that came green; without colour [-so-] and {+so+}.
+
+    \b
+    Examples:
+      negagen preview "A brown dog chases a white cat."
+      negagen preview "Two men on a red bench" --k 8 --rejected
+      negagen preview "A cup next to a plate" --rules my-rules/ --json
+    """
+    from negagen import Negator
+
+    negator = Negator(
+        k=k,
+        seed=seed,
+        rules=[str(path) for path in rules] if rules else None,
+        categories=[name.strip() for name in categories.split(",") if name.strip()] if categories else None,
+        pipeline=pipeline,
+        explain=rejected or as_json,
+    )
+    result = negator(caption)
+    if as_json:
+        from negagen.cli.console import print_json
+
+        print_json(result_json(result))
+    else:
+        from negagen.cli.console import console
+
+        _show(console(), caption, result, rejected)
+    if result.status == "error":
+        raise typer.Exit(1)
+
+
+def result_json(result: Result) -> dict[str, object]:
+    """A result as JSON values, refused candidates included."""
+    return {
+        "caption": result.text,
+        "status": result.status,
+        "reason": result.reason or None,
+        "negatives": [negative_json(negative) for negative in result.negatives],
+        "positives": [negative_json(positive) for positive in result.positives],
+        "rejected": [
+            {"text": one.text, "rule": one.rule, "category": one.category, "reason": one.reason}
+            for one in result.rejected
+        ],
+    }
+
+
+def negative_json(negative: Negative) -> dict[str, object]:
+    """A negative (or positive) as JSON values."""
+    return {
+        "text": negative.text,
+        "rule": negative.rule,
+        "category": negative.category,
+        "generator": negative.generator,
+        "edits": [
+            {"start": edit.start, "end": edit.end, "old": edit.old, "new": edit.new}
+            for edit in negative.edits
+        ],
+        "scores": dict(negative.scores),
+    }
+
+
+def _show(target: Console, caption: str, result: Result, rejected: bool) -> None:
+    from rich.text import Text
+
+    from negagen.cli.console import is_colourful
+    from negagen.cli.diff import from_edits, from_texts, styled
+
+    colour = is_colourful(target)
+    target.print(Text(f"   {caption}"))
+    target.print()
+    for number, negative in enumerate(result.negatives, 1):
+        target.print(_line(f"{number}  ", styled(from_edits(caption, negative.edits), colour)))
+        target.print(Text(f"   {_about(negative)}", "dim"))
+    if result.positives:
+        target.print(Text("\nstill true (hard positives)", "bold"))
+    for positive in result.positives:
+        target.print(_line("=  ", styled(from_edits(caption, positive.edits), colour)))
+        target.print(Text(f"   {_about(positive)}", "dim"))
+    if rejected:
+        target.print(Text("\nrefused" if result.rejected else "\nnothing was refused", "bold"))
+        for one in result.rejected:
+            target.print(_line("x  ", styled(from_texts(caption, one.text), colour)))
+            target.print(Text(f"   {one.rule}, {one.category}: {one.reason}", "dim"))
+    if result.status != "ok":
+        reason = f": {result.reason}" if result.reason else ""
+        target.print(Text(f"\n{result.status}{reason}", "yellow"))
+
+
+def _line(mark: str, diff: Text) -> Text:
+    from rich.text import Text
+
+    return Text(mark, "bold") + diff
+
+
+def _about(negative: Negative) -> str:
+    scores = "".join(f", {name} {value:.3g}" for name, value in sorted(negative.scores.items()))
+    return f"{negative.rule}, {negative.category}{scores}"
