@@ -60,7 +60,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py $(CAPTIONS)
-	$(BIN)/python benchmarks/quality.py $(CAPTIONS)
+	@mkdir -p out
+	$(BIN)/negagen generate $(CAPTIONS) --output out/bench.parquet --overwrite
+	$(BIN)/python -m benchmarks.quality out/bench.parquet
 
 lexicon: $(VENV)/.lexicon
 	$(BIN)/python scripts/lexicon/build.py
