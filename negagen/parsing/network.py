@@ -121,6 +121,7 @@ class Network:
     def forget(self) -> None:
         """Drop all word types; ids given out before are void."""
         self._ids: dict[str, int] = {}
+        self._words = [""]
         self._pending: list[list[str]] = [["<pad>"]]
         self._table = np.zeros((2 * self._radius + 1, 0, self._hidden), np.int16)
         self._filled = 0
@@ -133,8 +134,13 @@ class Network:
         known = self._ids.get(word)
         if known is None:
             known = self._ids[word] = len(self._ids) + 1
+            self._words.append(word)
             self._pending.append(features(word))
         return known
+
+    def word(self, type_id: int) -> str:
+        """Return the spelling of a word type."""
+        return self._words[type_id]
 
     def _fill(self) -> None:
         """Compute the first-layer tables of the word types that came since the last call."""
