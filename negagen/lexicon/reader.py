@@ -1,7 +1,9 @@
 """The compiled lexicon: one JSON file, read once a process, never written."""
 
+import gc
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate, pairwise
@@ -14,7 +16,6 @@ from negagen.lexicon.values import Entry, NumberEntry, RelationEntry, Unit
 
 FILE_NAME = "en.json"
 FORMAT = 1
-_PLACE_PREPOSITIONS = ("in", "on", "at")
 _COMMON_TAG = {"NNP": "NN", "NNPS": "NNS", "VBP": "VB"}
 
 
@@ -26,7 +27,7 @@ class Lexicon:
 
     __slots__ = (
         "actions", "attributes", "article", "fingerprint", "nouns", "numbers", "relations", "sources", "units",
-        "_classes", "_fits", "_frequency", "_lemmas", "_protected",
+        "_classes", "_frequency", "_lemmas", "_protected",
     )  # fmt: skip
 
     nouns: Mapping[str, Entry]
@@ -41,16 +42,15 @@ class Lexicon:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """`document` is what ``scripts/lexicon/build.py`` writes."""
-        words: list[str] = document["words"]
-        self.nouns = MappingProxyType(_entries("noun", document["nouns"], words))
-        self.attributes = MappingProxyType(_entries("attribute", document["attributes"], words))
-        self.actions = MappingProxyType(_entries("action", document["actions"], words))
+        shared = _Shared(document)
+        self.nouns = MappingProxyType(_entries("noun", document["nouns"], shared))
+        self.attributes = MappingProxyType(_entries("attribute", document["attributes"], shared))
+        self.actions = MappingProxyType(_entries("action", document["actions"], shared))
         self.numbers = MappingProxyType({row[0]: _number(row) for row in document["numbers"]})
         self.relations = MappingProxyType({row["name"]: _relation(row) for row in document["relations"]})
         self.units = MappingProxyType(_units(document["units"]))
         self._frequency: dict[str, int] = document["frequency"]
         self._lemmas = _lemmas(self.nouns, self.actions, self.attributes, document["lemmas"])
-        self._fits = {noun: frozenset(known) for noun, known in document["fits"].items()}
         self._protected = frozenset(document["protected"])
         self._classes = _classes(self.nouns, self.attributes, self.actions)
         articles = document["articles"]
@@ -93,11 +93,6 @@ class Lexicon:
         """Whether `word` is a pronoun or the like, never a noun to edit ("it", "others", "something")."""
         return word in self._protected
 
-    def fits(self, preposition: str, noun: str) -> bool:
-        """Whether captions put `noun` after "in", "on" or "at"; True where nothing is known of it."""
-        known = self._fits.get(noun)
-        return known is None or preposition not in _PLACE_PREPOSITIONS or preposition in known
-
     def members(self, kind: str, name: str) -> tuple[str, ...]:
         """The words of class `name` that may be offered as replacements, most frequent first."""
         return self._classes.get((kind, name), ())
@@ -110,6 +105,8 @@ def load() -> Lexicon:
     Raises `ResourceError` when the compiled file is missing, damaged or of another format.
     """
     path = files("negagen.lexicon") / FILE_NAME
+    collecting = gc.isenabled()
+    gc.disable()  # nothing here becomes garbage, and scanning it all doubles the time
     try:
         document = json.loads(path.read_bytes())
         if document.get("format") != FORMAT:
@@ -119,34 +116,51 @@ def load() -> Lexicon:
         return Lexicon(document)
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ResourceError(f"{path}: not a compiled lexicon ({error!r}); reinstall negagen") from error
+    finally:
+        if collecting:
+            gc.enable()
 
 
-def _entries(kind: str, rows: list[list[Any]], words: list[str]) -> dict[str, Entry]:
+class _Shared:
+    """Word lists that many entries have in common, each made once."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        named = document["words"].__getitem__
+        self.sets = [frozenset(map(named, members)) for members in document["sets"]]
+        self.choices = [
+            (tuple(map(named, words)), tuple(accumulate(weights))) for words, weights in document["choices"]
+        ]
+
+
+def _entries(kind: str, rows: list[list[Any]], shared: _Shared) -> dict[str, Entry]:
     """Entries by lemma; several rows of a lemma are its senses."""
+    if kind == "noun":
+        return {row[0]: _entry(kind, row, shared) for row in rows}
     senses: dict[str, list[Entry]] = {}
     for row in rows:
-        senses.setdefault(row[0], []).append(_entry(kind, row, words))
-    if kind == "noun":
-        return {lemma: found[0] for lemma, found in senses.items()}
+        senses.setdefault(row[0], []).append(_entry(kind, row, shared))
     return {lemma: _united(found) for lemma, found in senses.items()}
 
 
-def _entry(kind: str, row: list[Any], words: list[str]) -> Entry:
-    """One row of the file; word lists are stored as indices into `words`."""
-    lemma, classes, group, excluded, replacements, weights, frequency, forms, extra = row
-    named = words.__getitem__
+def _entry(kind: str, row: list[Any], shared: _Shared) -> Entry:
+    """One row of the file; lists of words are stored as indices into `shared`."""
+    lemma, classes, group, excluded, choice, frequency, forms, extra = row
+    replacements, cumulative = shared.choices[choice]
+    options: dict[str, Any] = extra and {
+        key: frozenset(value) if isinstance(value, list) else value for key, value in extra.items()
+    }
     return Entry(
         lemma,
         kind,
         tuple(classes),
-        frozenset(map(named, group)),
-        frozenset(map(named, excluded)),
-        tuple(map(named, replacements)),
-        tuple(accumulate(weights)),
+        shared.sets[group],
+        shared.sets[excluded],
+        replacements,
+        cumulative,
         frequency,
         forms,
         names=_names(lemma, classes),
-        **{key: frozenset(value) if isinstance(value, list) else value for key, value in extra.items()},
+        **options,
     )
 
 
@@ -159,6 +173,8 @@ def _united(senses: list[Entry]) -> Entry:
             if word not in excluded:
                 weights[word] = high - low
     first = senses[0]
+    if len(senses) == 1:
+        return replace(first, senses=(first,))
     return Entry(
         first.lemma,
         first.kind,
@@ -180,9 +196,15 @@ def _names(lemma: str, classes: list[str]) -> frozenset[str]:
     """What constraints may call a word by: itself, its classes, and their families."""
     found = {lemma}
     for name in classes:
-        parts = name.split(".")
-        found.update(".".join(parts[:stop]) for stop in range(1, len(parts) + 1))
+        found.update(_prefixes(name))
     return frozenset(found)
+
+
+@cache
+def _prefixes(name: str) -> tuple[str, ...]:
+    """ "a.b.c" is a, a.b and a.b.c."""
+    parts = name.split(".")
+    return tuple(".".join(parts[:stop]) for stop in range(1, len(parts) + 1))
 
 
 def _number(row: list[Any]) -> NumberEntry:

@@ -1,6 +1,6 @@
 """What the lexicon knows of a word, a number, a relation and a multi-word unit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -52,8 +52,43 @@ class Entry:
         return _suits(self.subjects, frozenset(), noun)
 
     def takes(self, preposition: str) -> bool:
-        """Whether `preposition` may follow this action and its replacements."""
+        """Whether `preposition` may follow this action and its replacements.
+
+        For a noun: whether captions put it after "in", "on" or "at"; other words always do.
+        """
+        if self.kind == "noun" and preposition not in ("in", "on", "at"):
+            return True
         return not self.prepositions or preposition in self.prepositions
+
+    def attribute_sense(self, head: "Entry | None") -> "Entry | None":
+        """The sense of this attribute before the noun `head` that has most replacements, or None."""
+        return _richest(sense for sense in self.senses if sense.suits(head))
+
+    def action_sense(
+        self,
+        *,
+        transitive: bool,
+        subject: "Entry | None",
+        object: "Entry | None" = None,
+        preposition: str = "",
+    ) -> "Entry | None":
+        """The sense of this action that fits its surroundings and has most replacements, or None.
+
+        `object` is the direct object of a transitive action, `preposition` the word after an intransitive one
+        ("" at the end of a clause). An unknown subject fits anything, an unknown object little.
+        """
+        frame = "transitive" if transitive else "intransitive"
+        return _richest(
+            sense
+            for sense in self.senses
+            if sense.frame == frame
+            and (subject is None or sense.suits_subject(subject))
+            and (sense.suits(object) if transitive else not preposition or sense.takes(preposition))
+        )
+
+
+def _richest(senses: Iterable[Entry]) -> Entry | None:
+    return max(senses, key=lambda sense: len(sense.replacements), default=None)
 
 
 def _suits(applies: frozenset[str], avoids: frozenset[str], noun: Entry | None) -> bool:

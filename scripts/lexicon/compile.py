@@ -13,9 +13,9 @@ from sources import Sources, WordClass, split
 from wordnet import WordNet
 
 FEWEST_SEEN = 2  # a word that captions hardly know would give the negative away
-COMPANY_RATE = 0.25  # see README.md: what is excluded at this rate, and what at half of it
-FEWEST_DERIVED = 3
+COMPANY_RATE = 0.12  # README.md says what this removes
 OPEN_END = 1_000_000
+_FUNCTION_WORDS = frozenset("in on at by to of and up off out from the a".split())
 TAG_KIND = {"NN": "n", "NNS": "n", "VB": "v", "VBZ": "v", "VBG": "v", "VBD": "v", "VBN": "v", "JJ": "a"}
 
 
@@ -30,19 +30,20 @@ def compile_lexicon(
         "attributes": attribute_rows(sources, seen),
         "actions": action_rows(sources, seen, inflector),
     }
-    words = sorted({word for kind in rows.values() for row in kind for word in _words_of(row)})
-    index = {word: number for number, word in enumerate(words)}
+    shared = Shared()
+    indexed = {kind: [shared.row(row) for row in found] for kind, found in rows.items()}
     return {
         "sources": sources.digest,
-        "words": words,
-        **{kind: [_indexed(row, index) for row in found] for kind, found in rows.items()},
+        "words": shared.words,
+        "sets": shared.sets,
+        "choices": shared.choices,
+        **indexed,
         "numbers": number_rows(sources),
         "relations": relation_rows(sources, seen),
         "units": unit_rows(sources, nouns, inflector),
         "frequency": {word: seen.per_million(n) for word, n in statistics["forms"].items()},
         "lemmas": _other_lemmas(statistics, inflector),
         "protected": sorted(sources.protected),
-        "fits": {noun: sources.fits[noun] for noun in sorted(sources.fits)},
         "articles": {key: value for key, value in sources.articles.items() if key != "about"},
     }
 
@@ -78,142 +79,143 @@ class Nouns:
 
     def __init__(self, sources: Sources, seen: Seen, inflector: Inflector, wordnet: WordNet) -> None:
         self.sources, self.seen, self.inflector, self.wordnet = sources, seen, inflector, wordnet
-        self.classes: dict[str, list[WordClass]] = defaultdict(list)
-        self.marks: dict[str, set[str]] = defaultdict(set)
-        self.near: dict[str, set[str]] = defaultdict(set)
+        self.never = frozenset(sources.never)
+        self.classes: dict[str, list[WordClass]] = defaultdict(
+            list
+        )  # a word merely offered in a class is no member
+        self.mass: set[str] = set(inflector.mass)
+        self.countable: set[str] = set()
+        self.plural_only: set[str] = set(inflector.plural_only)
+        self._near: dict[bool, dict[str, set[str]]] = {False: defaultdict(set), True: defaultdict(set)}
+        self._offers: dict[bool, dict[str, set[str]]] = {False: defaultdict(set), True: defaultdict(set)}
+        self.offered: set[str] = set()
         for one in sources.nouns:
-            for group in one.groups:
-                texts = {word.text for word in group}
-                for word in group:
-                    self.classes[word.text].append(one)
-                    self.near[word.text] |= texts
-                    self.marks[word.text] |= word.marks - {"source_only", "target_only"}
-                    self.marks[word.text].add("mass" if one.options.get("mass") and not word.marks else "said")
+            self._take_class(one)
         for run in sources.near:
             for word in run:
-                self.near[word] |= set(run)
-        self.senses = {lemma: self._senses(lemma) for lemma in self.classes}
-        self.parents = {lemma: set().union(*map(wordnet.parents, found)) for lemma, found in self.senses.items()}
-        self.derived = self._derived()
-        self.excluded = {lemma: self._excluded(lemma) for lemma in [*self.classes, *self.derived]}
+                self._near[False][word] |= set(run)
+                self._near[True][word] |= set(run)
+        self.lemmas = sorted({word.text for one in sources.nouns for group in one.groups for word in group})
+        known = self._known = frozenset(self.lemmas)
+        self.senses = {lemma: self._senses(lemma) for lemma in self.lemmas}
+        self._wordnet = {
+            lemma: known.intersection(*[set().union(*map(wordnet.near, found))])
+            for lemma, found in self.senses.items()
+        }
 
-    def frequency(self, lemma: str) -> int:
+    def _take_class(self, one: WordClass) -> None:
+        mass_class = bool(one.options.get("mass"))
+        finer = bool(one.options.get("finer"))
+        offered = [
+            {
+                word.text
+                for word in group
+                if "source_only" not in word.marks and self._may_be_offered(word.text)
+            }
+            for group in one.groups
+        ]
+        for number, group in enumerate(one.groups):
+            others = set().union(*(words for other, words in enumerate(offered) if other != number))
+            if len(one.groups) > 1:
+                self.offered |= offered[number]
+            texts = {word.text for word in group}
+            for word in group:
+                self._near[False][word.text] |= texts
+                if finer:
+                    self._near[True][word.text] |= texts
+                if "target_only" not in word.marks:
+                    self.classes[word.text].append(one)
+                    if word.text not in self.never:
+                        self._offers[finer][word.text] |= others
+                marks = word.marks
+                if marks & {"both", "mass"} or mass_class:
+                    self.mass.add(word.text)
+                if "both" in marks or ("mass" not in marks and not mass_class):
+                    self.countable.add(word.text)
+                if "plural_only" in marks:
+                    self.plural_only.add(word.text)
+
+    def _may_be_offered(self, lemma: str) -> bool:
+        return lemma not in self.never and self.count(lemma) >= FEWEST_SEEN
+
+    def count(self, lemma: str) -> int:
+        """Times captions use the noun, in either number."""
         if " " in lemma:
-            n = sum(self.seen.units.get(form, 0) for form in {lemma, self.inflector.plural(lemma)})
-        else:
-            n = self.seen.nouns.get(lemma, 0)
-        return self.seen.per_million(n)
+            return sum(self.seen.units.get(form, 0) for form in {lemma, self.inflector.plural(lemma)})
+        return self.seen.nouns.get(lemma, 0)
 
     def rows(self) -> list[list[Any]]:
-        return [self._row(lemma) for lemma in sorted({*self.classes, *self.derived})]
+        return [self._row(lemma) for lemma in self.lemmas]
 
     def _row(self, lemma: str) -> list[Any]:
-        derived = self.derived.get(lemma)
-        classes = [derived] if derived else self.classes[lemma]
-        mass, countable, plural_only = self.countability(lemma)
-        offered = {b for one in classes for b in self._offered(lemma, one)} - self.excluded[lemma]
+        excluded = self._excluded(lemma)
+        kept = (self._offers[False][lemma] - self._near[False][lemma]) | (
+            self._offers[True][lemma] - self._near[True][lemma]
+        )
         replacements = sorted(
-            (b for b in offered if self._same_number(lemma, b)), key=lambda b: (-self.frequency(b), b)
+            (b for b in kept - excluded if self._same_number(lemma, b)), key=lambda b: (-self.count(b), b)
         )
         extra: dict[str, Any] = {}
-        for name, value in (("mass", mass), ("plural_only", plural_only), ("derived", bool(derived))):
-            if value:
-                extra[name] = True
+        mass, countable = self.countability(lemma)
+        plural_only = lemma in self.plural_only
+        if mass:
+            extra["mass"] = True
         if not countable:
             extra["countable"] = False
-        if any(one.options.get("scene") for one in classes):
+        if plural_only:
+            extra["plural_only"] = True
+        if any(one.options.get("scene") for one in self.classes[lemma]):
             extra["scene"] = True
-        if derived or not any(self._offers(lemma, one) for one in classes):
+        if lemma not in self.offered:
             extra["offered"] = False
+        if lemma in self.sources.fits:
+            extra["prepositions"] = sorted(self.sources.fits[lemma]) or [""]
         return [
             lemma,
-            [one.name for one in classes],
-            sorted(self.near[lemma] | {lemma}),
-            sorted(b for b in self.excluded[lemma] if b in self.classes or b in self.seen.nouns),
+            [one.name for one in self.classes[lemma]],
+            sorted(self._near[True][lemma] | {lemma}),
+            sorted(excluded),
             replacements,
-            [weight(self.frequency(b)) for b in replacements],
-            self.frequency(lemma),
+            [weight(self.seen.per_million(self.count(b))) for b in replacements],
+            self.seen.per_million(self.count(lemma)),
             self.inflector.noun(lemma, singular=not plural_only, plural=countable),
             extra,
         ]
 
-    def countability(self, lemma: str) -> tuple[bool, bool, bool]:
-        """(mass, countable, plural only); a word said to be both is both."""
-        marks, inflector = self.marks.get(lemma, set()), self.inflector
-        plural_only = "plural_only" in marks or lemma in inflector.plural_only
-        if "both" in marks or {"mass", "said"} <= marks:
-            return "both" in marks or "mass" in marks, True, plural_only
-        mass = "mass" in marks or (lemma in inflector.mass and not self.classes.get(lemma))
-        return mass, not mass, plural_only
+    def countability(self, lemma: str) -> tuple[bool, bool]:
+        """(mass, countable): what the classes say, else what inflection.toml says of the word."""
+        if lemma in self.countable:
+            return lemma in self.mass and self._said_mass(lemma), True
+        return lemma in self.mass, lemma not in self.mass
 
-    def _same_number(self, a: str, b: str) -> bool:
-        mass_a, countable_a, plural_a = self.countability(a)
-        mass_b, countable_b, plural_b = self.countability(b)
-        return (mass_a and mass_b) or (countable_a and countable_b) or (plural_a and plural_b)
-
-    def _offered(self, lemma: str, one: WordClass) -> Iterable[str]:
-        for group in one.groups:
-            if any(word.text == lemma and "target_only" not in word.marks for word in group):
-                others = (g for g in one.groups if g is not group)
-                return [w.text for g in others for w in g if self._offers(w.text, one)]
-        if lemma in self.derived:
-            return [w.text for g in one.groups for w in g if self._offers(w.text, one)]
-        return []
-
-    def _offers(self, lemma: str, one: WordClass) -> bool:
-        marks = next(word.marks for group in one.groups for word in group if word.text == lemma)
-        return (
-            "source_only" not in marks
-            and len(one.groups) > 1
-            and self.frequency(lemma) >= self.seen.per_million(FEWEST_SEEN)
-            and lemma not in self.sources.never
+    def _said_mass(self, lemma: str) -> bool:
+        return any(
+            one.options.get("mass")
+            or any(w.text == lemma and w.marks & {"both", "mass"} for g in one.groups for w in g)
+            for one in self.sources.nouns
         )
 
+    def _same_number(self, a: str, b: str) -> bool:
+        mass_a, countable_a = self.countability(a)
+        mass_b, countable_b = self.countability(b)
+        return (mass_a and mass_b) or (countable_a and countable_b)
+
     def _senses(self, lemma: str) -> list[Any]:
+        """The commonest sense of the word below its families' anchors."""
         families = {one.family for one in self.classes[lemma]}
         found = []
         for family in sorted(families):
-            anchors = self.sources.anchors.get(family, [])
-            found += self.wordnet.senses(lemma, anchors)[:2]
+            found += self.wordnet.senses(lemma, self.sources.anchors.get(family, []))[:1]
         return found
 
     def _excluded(self, lemma: str) -> set[str]:
-        excluded = {lemma} | self.near[lemma]
-        for sense in self.senses.get(lemma, []):
-            excluded |= self.wordnet.near(sense)
-        excluded |= {
-            b
-            for b, (together, images) in self.seen.company.get(lemma, {}).items()
-            if together / images >= COMPANY_RATE
-        }
+        """Words that may not stand in: near ones, WordNet's relatives either way, company."""
+        excluded = {lemma} | self._wordnet[lemma]
+        excluded |= self._near[True][lemma] if self._offers[True][lemma] else self._near[False][lemma]
+        for b, (together, images) in self.seen.company.get(lemma, {}).items():
+            if b in self.offered and together / images >= COMPANY_RATE:
+                excluded.add(b)
         return excluded
-
-    def _derived(self) -> dict[str, WordClass]:
-        """Nouns that captions use and no class has, where WordNet leaves no doubt of the class."""
-        found: dict[str, WordClass] = {}
-        if not self.classes:
-            return found
-        for lemma, n in sorted(self.seen.nouns.items()):
-            if n < FEWEST_DERIVED or lemma in self.classes or len(lemma) < 3:
-                continue
-            if lemma in self.sources.never or lemma in self.sources.protected or not lemma.isalpha():
-                continue
-            sense = self.wordnet.first(lemma)
-            if sense is None:
-                continue
-            mates = defaultdict(int)
-            for one in self.sources.nouns:
-                if len(one.groups) > 2:
-                    for group in one.groups:
-                        for word in group:
-                            if self.parents[word.text] & self.wordnet.parents(sense):
-                                mates[one.name] += 1
-            best = max(mates.values(), default=0)
-            names = [name for name, count in mates.items() if count == best]
-            if best >= 3 and len({name.partition(".")[0] for name in mates}) == 1:
-                found[lemma] = next(one for one in self.sources.nouns if one.name == names[0])
-                self.senses[lemma] = [sense]
-        return found
 
 
 def attribute_rows(sources: Sources, seen: Seen) -> list[list[Any]]:
@@ -227,9 +229,33 @@ def attribute_rows(sources: Sources, seen: Seen) -> list[list[Any]]:
             if word not in known:
                 options = _options(one)
                 options["offered"] = False
-                rows.append([word, [one.name], [word], [word], [], [], seen.per_million(forms.get(word, 0)), {"JJ": word}, options])
+                rows.append(
+                    [
+                        word,
+                        [one.name],
+                        [word],
+                        [word],
+                        [],
+                        [],
+                        seen.per_million(forms.get(word, 0)),
+                        {"JJ": word},
+                        options,
+                    ]
+                )
     for word in sources.viewpoint_attributes:
-        rows.append([word, ["viewpoint"], [word], [word], [], [], seen.per_million(forms.get(word, 0)), {"JJ": word}, {"offered": False}])
+        rows.append(
+            [
+                word,
+                ["viewpoint"],
+                [word],
+                [word],
+                [],
+                [],
+                seen.per_million(forms.get(word, 0)),
+                {"JJ": word},
+                {"offered": False},
+            ]
+        )
     return sorted(rows, key=lambda row: row[0])
 
 
@@ -268,7 +294,19 @@ def _class_rows(one: WordClass, count: Any, seen: Seen, forms: Any) -> list[list
             if lemma not in offered:
                 extra["offered"] = False
             frequency = seen.per_million(count(lemma))
-            rows.append([lemma, [one.name], sorted(group), sorted(excluded), replacements, weights, frequency, forms(lemma), extra])
+            rows.append(
+                [
+                    lemma,
+                    [one.name],
+                    sorted(group),
+                    sorted(excluded),
+                    replacements,
+                    weights,
+                    frequency,
+                    forms(lemma),
+                    extra,
+                ]
+            )
     return rows
 
 
@@ -285,20 +323,26 @@ def number_rows(sources: Sources) -> list[list[Any]]:
     rows = []
     for value, word in enumerate(words, 1):
         others = [words[n - 1] for n in small if n != value]
-        rows.append([word, value, value, value, False, value != 1, False, others, _number_weights(value, small)])
+        rows.append(
+            [word, value, value, value, False, value != 1, False, others, _number_weights(value, small)]
+        )
     for word, value in table["exact"]["more"].items():
         others = [other for n, other in enumerate(words, 1) if n in small and n > 1]
         rows.append([word, value, value, value, False, True, False, others, [1] * len(others)])
     for value in table["exact"]["digits"]:
         others = [str(n) for n in small if n != value]
-        rows.append([str(value), value, value, value, False, value != 1, True, others, _number_weights(value, small)])
+        rows.append(
+            [str(value), value, value, value, False, value != 1, True, others, _number_weights(value, small)]
+        )
     for row in table["vague"]:
         for word in split(row["words"]):
             low, high = row["low"], row["high"] or OPEN_END
             value = low if low == high else None
             contrary = [n for n in small if (n < low or n > high) and (n > 1 or not row["plural"])]
             others = [words[n - 1] for n in contrary] if value else []
-            rows.append([word, value, low, high, value is None, row["plural"], False, others, [1] * len(others)])
+            rows.append(
+                [word, value, low, high, value is None, row["plural"], False, others, [1] * len(others)]
+            )
     return rows
 
 
@@ -353,17 +397,18 @@ def unit_rows(sources: Sources, nouns: Nouns, inflector: Inflector) -> list[list
         if " " in surface:
             units.setdefault(surface, (kind, lemma))
 
-    for lemma in sorted({*nouns.classes, *sources.never}):
-        if " " in lemma or "-" in lemma:
+    for lemma in [*nouns.lemmas, *sorted(set(sources.never) | set(sources.compounds))]:
+        if _FUNCTION_WORDS.isdisjoint(lemma.split(" ")) or lemma in nouns.senses:
             add(lemma, "noun", lemma)
-            add(inflector.plural(lemma), "noun", lemma)
+            if lemma not in nouns.plural_only:
+                add(inflector.plural(lemma), "noun", lemma)
     for name in sorted(name for row in sources.relations for name in split(row["names"])):
         add(name, "relation", name)
     for word in (word for row in sources.numbers["vague"] for word in split(row["words"])):
         add(word, "count", word)
     for word in sorted(word.text for one in sources.attributes for group in one.groups for word in group):
         add(word, "attribute", word)
-    for idiom in sources.idioms:
+    for idiom in [*sources.idioms, *sorted(sources.never)]:
         add(idiom, "idiom", idiom)
     rows = [[surface, kind, lemma] for surface, (kind, lemma) in units.items()]
     return sorted(rows, key=lambda row: (-row[0].count(" "), row[0]))
@@ -384,11 +429,36 @@ def _other_lemmas(statistics: dict[str, Any], inflector: Inflector) -> list[list
     ]
 
 
-def _words_of(row: list[Any]) -> Iterable[str]:
-    return [*row[2], *row[3], *row[4]]
+class Shared:
+    """Word lists stored once: many words of a group have the same neighbours and the same replacements."""
 
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.sets: list[list[int]] = []
+        self.choices: list[list[list[int]]] = []
+        self._word_index: dict[str, int] = {}
+        self._set_index: dict[tuple[int, ...], int] = {}
+        self._choice_index: dict[tuple[int, ...], int] = {}
 
-def _indexed(row: list[Any], index: dict[str, int]) -> list[Any]:
-    lemma, classes, group, excluded, replacements, weights, frequency, forms, extra = row
-    numbered = [[index[word] for word in words] for words in (group, excluded, replacements)]
-    return [lemma, classes, *numbered, weights, frequency, forms, extra]
+    def row(self, row: list[Any]) -> list[Any]:
+        """The row with its lists of words replaced by numbers."""
+        lemma, classes, group, excluded, replacements, weights, frequency, forms, extra = row
+        choices = tuple(map(self._word, replacements))
+        if choices not in self._choice_index:
+            self._choice_index[choices] = len(self.choices)
+            self.choices.append([list(choices), weights])
+        sets = self._set(group), self._set(excluded)
+        return [lemma, classes, *sets, self._choice_index[choices], frequency, forms, extra]
+
+    def _set(self, words: list[str]) -> int:
+        key = tuple(map(self._word, words))
+        if key not in self._set_index:
+            self._set_index[key] = len(self.sets)
+            self.sets.append(list(key))
+        return self._set_index[key]
+
+    def _word(self, word: str) -> int:
+        if word not in self._word_index:
+            self._word_index[word] = len(self.words)
+            self.words.append(word)
+        return self._word_index[word]

@@ -47,6 +47,7 @@ class Sources:
     relations: list[dict[str, Any]]
     viewpoint_attributes: list[str]
     idioms: list[str]
+    compounds: list[str]
     articles: dict[str, Any]
     inflection: dict[str, Any]
     protected: list[str]
@@ -91,6 +92,7 @@ def read_sources(folder: Path) -> Sources:
         relations=table("relations.toml")["relation"],
         viewpoint_attributes=attributes["viewpoint"]["words"],
         idioms=table("idioms.toml")["idiom"],
+        compounds=table("idioms.toml")["compound"],
         articles=table("articles.toml"),
         inflection=table("inflection.toml"),
         protected=table("words.toml")["protected"],

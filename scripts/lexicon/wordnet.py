@@ -11,7 +11,16 @@ from typing import Any
 
 HYPERNYM_STEPS = 6
 HYPONYM_STEPS = 3
-FILES = ("data.noun", "data.verb", "data.adj", "data.adv", "index.noun", "index.verb", "index.adj", "index.adv")
+FILES = (
+    "data.noun",
+    "data.verb",
+    "data.adj",
+    "data.adv",
+    "index.noun",
+    "index.verb",
+    "index.adj",
+    "index.adv",
+)
 
 # The lexicographer files of WordNet 3, in the order of their numbers (lexnames(5WN)).
 _LEXICOGRAPHER = {
