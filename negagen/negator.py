@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice, repeat
 from pathlib import Path
@@ -22,7 +22,7 @@ from negagen.realise import realise
 from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
 from negagen.seeding import Stream, key_of
-from negagen.types import CATEGORIES, Candidate, Edit, Negative, Parse, Rejection, Result
+from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result
 
 _ORDERS: Final = 1024  # precomputed weighted orders of the rules, one of which each caption draws
 _MAX_POSITIVES: Final = 2
@@ -49,7 +49,7 @@ class Negator:
     Args:
         k: negatives wanted a caption, 1 to 64.
         seed: any integer.
-        rules: rule files or directories; None for those that negagen ships.
+        rules: rule files or directories, or `Rule`s; None for those that negagen ships.
         categories: keep only rules of these (see `negagen.types.CATEGORIES`); this also switches on rules that
             are off by default.
         pipeline: "bundled", an installed spaCy pipeline's name, or a pipeline directory.
@@ -67,7 +67,7 @@ class Negator:
         *,
         k: int = 4,
         seed: int = 0,
-        rules: Sequence[str | Path] | None = None,
+        rules: Sequence[str | Path | Rule] | None = None,
         categories: Sequence[str] | None = None,
         pipeline: str = DEFAULT_PIPELINE,
         epoch: int = 0,
@@ -77,7 +77,7 @@ class Negator:
             raise ValueError(f"k must be from 1 to 64, got {k}")
         self.k, self.seed, self.epoch = k, seed, epoch
         self.lexicon: Lexicon = load()
-        self.rules = _selected(load_rules(rules), categories)
+        self.rules = _selected(_resolved(rules), categories)
         self.parser: Parser = load_parser(pipeline, self.lexicon)
         self._explain = explain
         self._active = [_activate(rule, self.lexicon) for rule in self.rules]
@@ -103,14 +103,22 @@ class Negator:
         """Changes whenever the output may."""
         return f"{key_of(sorted(self.config.items())):016x}"
 
-    def __call__(self, text: str | None, key: object = None) -> Result:
-        """The result for one caption; `key` tells apart rows of equal text that shall differ."""
-        return next(self.pipe([text], [key]))
+    def __call__(self, text: str | None, key: object = None, epoch: int | None = None) -> Result:
+        """The result for one caption; see `pipe`."""
+        return next(self.pipe([text], [key], epoch=epoch))
 
     def pipe(
-        self, texts: Iterable[str | None], keys: Iterable[object] | None = None, batch_size: int = 512
+        self,
+        texts: Iterable[str | None],
+        keys: Iterable[object] | None = None,
+        batch_size: int = 512,
+        epoch: int | None = None,
     ) -> Iterator[Result]:
-        """Results in order, parsed in batches: many times faster than one call a caption."""
+        """Results in order, parsed in batches: many times faster than one call a caption.
+
+        A key tells apart rows of equal text that shall get different draws. `epoch` overrides the negator's own.
+        """
+        epoch = self.epoch if epoch is None else epoch
         pairs = iter(zip(texts, keys if keys is not None else repeat(None)))
         while batch := list(islice(pairs, batch_size)):
             reasons = [unusable(text) for text, _ in batch]
@@ -120,10 +128,10 @@ class Negator:
                 if reason:
                     yield Result(text, (), (), (), "error", reason)
                 else:
-                    yield self._negate(next(parses), key)
+                    yield self._negate(next(parses), key, epoch)
 
-    def _negate(self, parse: Parse, key: object) -> Result:
-        parts = (self.seed, self.epoch, parse.text) if key is None else (self.seed, self.epoch, parse.text, key)
+    def _negate(self, parse: Parse, key: object, epoch: int) -> Result:
+        parts = (self.seed, epoch, parse.text) if key is None else (self.seed, epoch, parse.text, key)
         stream = Stream(key_of(*parts))
         context = Context(self.lexicon, caption_lemmas(parse), set())
         folded = fold(parse.text)
@@ -148,7 +156,8 @@ class Negator:
                     if surface is not KEEP:
                         rejected.append(self._rejection(parse, rule, candidate, surface.reason))
                         continue
-                    negative = Negative(text, rule.name, rule.category, edits, self._scores(parse, edits, text))
+                    scores = {"similarity": Levenshtein.normalized_similarity(parse.text, text)}
+                    negative = Negative(text, rule.name, rule.category, edits, scores)
                     if verdict.kind == "positive":
                         if len(positives) < _MAX_POSITIVES:
                             positives.append(negative)
@@ -177,12 +186,13 @@ class Negator:
         text = realise(self.lexicon, parse, candidate.splices)[1] if self._explain else ""
         return Rejection(text, rule.name, rule.category, reason)
 
-    def _scores(self, parse: Parse, edits: tuple[Edit, ...], text: str) -> Mapping[str, float]:
-        frequency = self.lexicon.frequency
-        return {
-            "similarity": Levenshtein.normalized_similarity(parse.text, text),
-            "frequency": float(min([frequency(word) for edit in edits for word in edit.new.lower().split()] or [0])),
-        }
+
+def _resolved(rules: Sequence[str | Path | Rule] | None) -> tuple[Rule, ...]:
+    if rules is None:
+        return load_rules()
+    ready = tuple(rule for rule in rules if isinstance(rule, Rule))
+    paths = [rule for rule in rules if not isinstance(rule, Rule)]
+    return (*ready, *load_rules(paths)) if paths or not ready else ready
 
 
 def _selected(rules: Sequence[Rule], categories: Sequence[str] | None) -> tuple[Rule, ...]:

@@ -37,6 +37,11 @@ def verb_form(lexicon: Lexicon, lemma: str, tag: str) -> str | None:
 
 
 @lru_cache(maxsize=8192)
+def _article(lexicon: Lexicon, word: str) -> str:
+    return lexicon.article(word)
+
+
+@lru_cache(maxsize=8192)
 def _inflect(lemma: str, tag: str) -> str | None:
     if tag in ("NN", "VB"):
         return lemma
@@ -120,7 +125,7 @@ def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tupl
         if start and (article := tokens[start - 1]).lower in _ARTICLES:
             following = new or (tokens[stop].text if stop < len(tokens) else "")
             word = _FIRST_WORD.search(following)
-            wanted = lexicon.article(word.group()) if word is not None else article.lower
+            wanted = _article(lexicon, word.group()) if word is not None else article.lower
             if wanted != article.lower and not any(other.stop == start != other.start for other in splices):
                 at = starts[start - 1]
                 changes.append((at, at + len(article.text), wanted.capitalize() if is_title(article) else wanted))

@@ -29,6 +29,10 @@ CATEGORIES = (
 """The field's names for what an edit does (SugarCrepe's seven, and four beside them)."""
 
 
+Opening = tuple[tuple[str, ...], Unit]
+"""A multi-word unit and the lower-case tokens that it is made of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A word form with its tag and what the lexicon knows of it.
@@ -36,7 +40,7 @@ class Token:
     Tokens are interned and shared between captions; where one stands is in `Parse.starts`.
     `tag` is a Penn Treebank tag, `code` its one-letter class (see `negagen.parsing.codes`). `entry` is the
     word as a noun or a verb, `attribute` as a modifier of a noun, `number` as a number or quantifier; `opens`
-    are the multi-word units that may begin here, longest first.
+    are the multi-word units that may begin here, by their second token, longest first.
     """
 
     text: str
@@ -47,7 +51,7 @@ class Token:
     entry: Entry | None = None
     attribute: Entry | None = None
     number: NumberEntry | None = None
-    opens: tuple[tuple[tuple[str, ...], Unit], ...] = ()
+    opens: Mapping[str, tuple[Opening, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ class AddObject:
             after = parse.codes[phrase.stop : phrase.stop + 1]
             before = parse.codes[phrase.start - 1 : phrase.start] if phrase.start else ""
             conjunct = after in ("A", ",", "S", "H") or before in ("A", ",", "H")
-            if not conjunct and parse.tokens[phrase.head].code == "N":
+            counted = phrase.count >= 0 or parse.tokens[min(phrase.stop, len(parse.tokens) - 1)].lower == "of"
+            if not conjunct and not counted and parse.tokens[phrase.head].code == "N":
                 sites.append((number, entry))
         tried: set[tuple[int, str]] = set()
         for _ in range(_ROUNDS):

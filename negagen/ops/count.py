@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS = 4
+_SINGULAR_PRONOUNS = frozenset("he she it his her its him himself herself itself".split())
 
 
 class ReplaceCount:
@@ -52,6 +53,8 @@ class ReplaceCount:
 
     def _site(self, parse: Parse, phrase: Phrase) -> tuple[int, NumberEntry] | None:
         head = parse.tokens[phrase.head]
+        if phrase.animate and any(token.lower in _SINGULAR_PRONOUNS for token in parse.tokens):
+            return None
         if head.code != "N" or phrase.entry is None or not phrase.entry.countable:
             return None
         if phrase.count >= 0:

@@ -65,7 +65,8 @@ class NegateObject:
             return
         for number in stream.shuffled(range(len(parse.phrases))):
             phrase = parse.phrases[number]
-            if phrase.start == 0 or phrase.entry is None:
+            clause = parse.codes[phrase.stop : phrase.stop + 1] in tuple("GEBVW")
+            if phrase.start == 0 or phrase.entry is None or phrase.count >= 0 or clause:
                 continue
             before = parse.tokens[phrase.start - 1]
             determiner = parse.tokens[phrase.determiner].lower if phrase.determiner >= 0 else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from negagen.lexicon import Entry, Lexicon, RelationEntry
 from negagen.ops.pronouns import pronoun_splices
+from negagen.ops.suits import suits
 from negagen.realise import noun_form, verb_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Parse, Phrase, Splice
@@ -138,47 +139,62 @@ class ReplaceAttribute(_Replace):
         sites = []
         for number, phrase in enumerate(parse.phrases):
             for index in phrase.attributes:
-                site = self._site(parse, index, number)
-                if site is not None:
-                    sites.append(site)
+                sites += self._at(parse, index, number)
         codes = parse.codes
         at = codes.find("BJ")
         while at >= 0:
-            subject = next((p for p, verb in parse.finite.items() if verb == at), -1)
-            if subject >= 0 and (at + 2 == len(codes) or codes[at + 2] in "IA,.R"):
-                site = self._site(parse, at + 1, subject)
-                if site is not None:
-                    sites.append(site)
+            subject = next((number for number, verb in parse.finite.items() if verb == at), -1)
+            if subject >= 0 and codes[at + 2 : at + 3] in ("", "I", "A", ",", ".", "R"):
+                sites += self._at(parse, at + 1, subject)
             at = codes.find("BJ", at + 1)
         return sites
 
-    def _site(self, parse: Parse, index: int, phrase: int) -> Site | None:
-        token = parse.tokens[index]
+    def _at(self, parse: Parse, index: int, number: int) -> list[Site]:
+        """A site for each sense of the attribute that can be said of the phrase's head."""
         unit = parse.units.get(index)
         if unit is not None:
             word, stop = unit[1].lemma, unit[0]
             entry = self._lexicon.attribute(word)
         else:
+            token = parse.tokens[index]
             word, stop, entry = token.lower, index + 1, token.attribute
-        choices, cumulative = self._choices(word, entry)
-        return Site(index, stop, word, choices, cumulative, phrase) if choices else None
+        if self._own:
+            choices, cumulative = self._own.get(word, ((), ()))
+            return [Site(index, stop, word, choices, cumulative, number)] if choices else []
+        if entry is None:
+            return []
+        noun = parse.phrases[number].entry
+        return [
+            Site(index, stop, word, sense.replacements, sense.cumulative, number)
+            for sense in entry.senses
+            if sense.replacements and (not self._classes or self._covers(sense)) and sense.suits(noun)
+        ]
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         entry = self._lexicon.attribute(new)
-        if entry is not None and entry.applies and parse.phrases[site.phrase].family not in entry.applies:
+        if entry is not None and not any(sense.suits(parse.phrases[site.phrase].entry) for sense in entry.senses):
             return ()
         return (Splice(site.start, site.stop, new),)
 
 
 class ReplaceRelation(_Replace):
-    """A preposition that contradicts the caption's: "a cat under a table" -> "a cat on a table"."""
+    """A preposition that contradicts the caption's: "a cat under a table" -> "a cat on a table".
+
+    A preposition after a verb is replaced only after the verbs of `target.words`, since others may own it ("looking
+    at"); `fits` says which things a new relation can be said of.
+    """
 
     role = "relation"
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        super().__init__(rule, lexicon)
+        self._verbs = frozenset(rule.target.words)
+        self._fits = {name: frozenset(names) for name, names in rule.fits.items()}
 
     def _sites(self, parse: Parse) -> list[Site]:
         sites = []
         for number, relation in enumerate(parse.relations):
-            if not relation.name:
+            if not relation.name or (relation.verb >= 0 and parse.tokens[relation.verb].lemma not in self._verbs):
                 continue
             choices, cumulative = self._choices(relation.name, self._lexicon.relation(relation.name))
             if choices:
@@ -188,38 +204,58 @@ class ReplaceRelation(_Replace):
         return sites
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
+        fits = self._fits.get(new)
+        if fits is not None and not suits(fits, parse.phrases[site.phrase]):
+            return ()
         return (Splice(site.start, site.stop, new),)
 
 
 class ReplaceAction(_Replace):
-    """Another thing to do that fits the same objects: "a man pushing a bike" -> "a man riding a bike".
+    """Another thing to do that fits the same subject and object: "a man pushing a bike" -> "a man riding a bike".
 
-    Keeps the verb's form. Transitive verbs stand in for verbs with an object, intransitive ones for verbs
-    without.
+    Keeps the verb's form. Transitive senses stand in for verbs with an object, intransitive ones for verbs
+    without, before the same prepositions. Passives are left alone: there the object is the subject.
     """
 
     role = "action"
 
     def _sites(self, parse: Parse) -> list[Site]:
         by_verb = {relation.verb: number for number, relation in enumerate(parse.relations) if relation.verb >= 0}
-        sites = []
+        sites: list[Site] = []
         for index, token in enumerate(parse.tokens):
-            if token.entry is None or parse.codes[index] not in "VGE":
+            if (token.entry is None and not self._own) or parse.codes[index] not in "VG":
                 continue
-            choices, cumulative = self._choices(token.lemma, token.entry)
-            if choices:
-                relation = by_verb.get(index, -1)
-                sites.append(Site(index, index + 1, token.lemma, choices, cumulative, -1, relation))
+            number = by_verb.get(index, -1)
+            if self._own:
+                choices, cumulative = self._own.get(token.lemma, ((), ()))
+                if choices:
+                    sites.append(Site(index, index + 1, token.lemma, choices, cumulative, -1, number))
+            elif token.entry is not None and not any(p.start <= index < p.stop for p in parse.phrases):
+                sites += [
+                    Site(index, index + 1, token.lemma, sense.replacements, sense.cumulative, -1, number)
+                    for sense in token.entry.senses
+                    if sense.replacements and self._fits(parse, index, number, sense)
+                ]
         return sites
 
+    def _fits(self, parse: Parse, index: int, number: int, sense: Entry) -> bool:
+        if self._classes and not self._covers(sense):
+            return False
+        if number < 0:
+            before = [phrase for phrase in parse.phrases if phrase.stop <= index]
+            subject = before[-1].entry if before else None
+            has_object = parse.codes[index + 1 : index + 2] in ("D", "O")
+        else:
+            relation = parse.relations[number]
+            subject = parse.phrases[relation.subject].entry
+            has_object = relation.kind == "verb"
+            if has_object and not sense.suits(parse.phrases[relation.object].entry):
+                return False
+        if not sense.suits_subject(subject) or sense.frame == ("intransitive" if has_object else "transitive"):
+            return False
+        following = parse.tokens[index + 1] if index + 1 < len(parse.tokens) else None
+        return has_object or following is None or following.code in ".," or sense.takes(following.lower)
+
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
-        entry = self._lexicon.action(new)
-        relation = parse.relations[site.relation] if site.relation >= 0 else None
-        if entry is not None and parse.codes[site.start] != "E":
-            has_object = relation is not None and relation.kind == "verb"
-            if entry.frame == ("intransitive" if has_object else "transitive"):
-                return ()
-            if entry.prepositions and relation is not None and relation.name not in entry.prepositions:
-                return ()
         text = verb_form(self._lexicon, new, parse.tokens[site.start].tag)
         return () if text is None else (Splice(site.start, site.stop, text),)

@@ -52,7 +52,11 @@ class SwapObjects:
             return False
         if "S" in parse.codes[p.start : p.stop + 1] or "S" in parse.codes[q.start : q.stop + 1]:
             return False
-        return p.animate and q.animate or (p.family in self._families and q.family in self._families)
+        if p.animate and q.animate:
+            return True
+        # "holding an umbrella in front of a house": what the preposition belongs to is not the thing before it.
+        governed = any(relation.object == left and relation.verb >= 0 for relation in parse.relations)
+        return not governed and p.family in self._families and q.family in self._families
 
     def _splices(self, parse: Parse, left: int, right: int) -> tuple[Splice, ...]:
         p, q = parse.phrases[left], parse.phrases[right]
@@ -146,5 +150,5 @@ class SwapAttributes:
             return False
         if first[3] in self._except or second[3] in self._except:
             return False
-        p, q = parse.phrases[first[0]], parse.phrases[second[0]]
-        return all(not e.applies or place.family in e.applies for e, place in ((a, q), (b, p)))
+        p, q = parse.phrases[first[0]].entry, parse.phrases[second[0]].entry
+        return any(sense.suits(q) for sense in a.senses) and any(sense.suits(p) for sense in b.senses)

@@ -78,12 +78,13 @@ def _mark_units(tokens: list[Token], codes: str, units: dict[int, tuple[int, Uni
     """Find multi-word units, longest first from the left, and recode their letters."""
     marked: list[str] | None = None
     after = 0
+    last = len(tokens) - 1
     for i, token in enumerate(tokens):
-        if not token.opens or i < after:
+        if token.opens is None or i < after or i == last:
             continue
-        for words, unit in token.opens:
+        for words, unit in token.opens.get(tokens[i + 1].lower, ()):
             stop = i + len(words)
-            if stop > len(tokens) or any(tokens[i + j].lower != words[j] for j in range(1, len(words))):
+            if stop - 1 > last or (len(words) > 2 and [t.lower for t in tokens[i:stop]] != list(words)):
                 continue
             # "people watch a bird house": a verb does not begin a noun unit.
             if unit.kind == "noun" and codes[i] in "VBX":

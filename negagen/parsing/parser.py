@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -73,8 +74,9 @@ class Parser:
         ]
 
 
+@cache
 def load_parser(pipeline: str, lexicon: Lexicon) -> Parser:
-    """Make a parser of "bundled", an installed spaCy pipeline's name, or a pipeline directory.
+    """The parser of "bundled", an installed spaCy pipeline's name, or a pipeline directory.
 
     Raises `PipelineError` when it cannot be loaded or has nothing that tags.
     """

@@ -6,9 +6,9 @@ from typing import Final
 
 from lemminflect import getLemma
 
-from negagen.lexicon import Lexicon, Unit
+from negagen.lexicon import Lexicon
 from negagen.parsing.codes import code_of
-from negagen.types import Token
+from negagen.types import Opening, Token
 
 _UPOS: Final = {"N": "NOUN", "V": "VERB", "J": "ADJ", "R": "ADV"}
 _MAX_TOKENS: Final = 200_000
@@ -21,13 +21,7 @@ class Vocabulary:
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
         self._tokens: dict[tuple[str, str], Token] = {}
-        self._units: dict[str, tuple[tuple[tuple[str, ...], Unit], ...]] = {}
-        for units in lexicon.units.values():
-            for unit in units:
-                words = tuple(part for word in unit.words for part in _split_hyphens(word))
-                self._units[words[0]] = (*self._units.get(words[0], ()), (words, unit))
-        for first, found in self._units.items():
-            self._units[first] = tuple(sorted(found, key=lambda item: -len(item[0])))
+        self._units = _openings(lexicon)
 
     def token(self, text: str, tag: str) -> Token:
         """The shared token for a word form and its Penn Treebank tag."""
@@ -57,8 +51,22 @@ class Vocabulary:
             entry=entry,
             attribute=lexicon.attribute(lower) if tag[:2] in ("JJ", "NN", "VB") else None,
             number=number,
-            opens=self._units.get(lower, ()),
+            opens=self._units.get(lower),
         )
+
+
+def _openings(lexicon: Lexicon) -> dict[str, dict[str, tuple[Opening, ...]]]:
+    """Units by their first and second token, longest first."""
+    found: dict[str, dict[str, list[Opening]]] = {}
+    for units in lexicon.units.values():
+        for unit in units:
+            words = tuple(part for word in unit.words for part in _split_hyphens(word))
+            if len(words) > 1:
+                found.setdefault(words[0], {}).setdefault(words[1], []).append((words, unit))
+    return {
+        first: {second: tuple(sorted(group, key=lambda item: -len(item[0]))) for second, group in by_second.items()}
+        for first, by_second in found.items()
+    }
 
 
 def _split_hyphens(word: str) -> list[str]:
