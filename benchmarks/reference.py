@@ -127,6 +127,8 @@ def _may_be_noun(word: str, count: int, words: Counter[str]) -> bool:
     """Whether `count` places of a noun are more than slips ("a standing on", "a rusted in")."""
     if not word.isalpha() or word in INVARIANT or word in BREAKS or word == "made":
         return False
+    if words[singular_of(word) or ""] >= 2:
+        return False
     if word.endswith("ing") or (word.endswith("ed") and not words[word + "s"]):
         return False
     return count >= 0.02 * words[word]

@@ -15,7 +15,7 @@ from benchmarks.reference import SENTENCE_END, TOKEN, Reference
 _ARTICLE = re.compile(r"\b(an?)\s+([^\W_][\w'’]*)", re.IGNORECASE)
 _CLOSING_GAP = re.compile(r"\s+(?:[,;:!?.](?!\d)|['’](?:s|re|t|ve|ll)\b)")
 _MISSING_GAP = re.compile(
-    r"[,;:!?)](?=[^\W\d_])|(?<=[^\W\d_]{2})\.(?=[^\W\d_]{2})|(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)"
+    r"[,;:!?)](?=[^\W\d_])|(?<=[^\W\d_]{2})\.(?=[^\W\d_])|(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)"
 )
 _WIDE_GAP = re.compile(r"\s\s+")
 

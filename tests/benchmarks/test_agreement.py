@@ -56,6 +56,8 @@ def test_flags_a_disagreement(text: str, reference: Reference) -> None:
         "a couple are on a bench",
         "A group of dogs is in the park",
         "two sheep in the park",
+        "three sheep stand near a bench",
+        "many restaurants in the park",
         "a pair of scissors on a table",
         "one of the dogs is wet",
         "there are a dog and a cat in the park",
