@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 # File of real captions for `make bench`: a Parquet with a string column `caption`.
 CAPTIONS ?= examples/captions.parquet
+# Folder of WordNet 3's database files (data.noun and the rest), for `make lexicon`.
+WORDNET ?= /usr/share/wordnet
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test lint format bench lexicon clean
@@ -17,7 +19,7 @@ help:
 	@echo "make lint        ruff check, ruff format --check, mypy"
 	@echo "make format      let ruff rewrite the code"
 	@echo "make bench       speed and quality; CAPTIONS=FILE for captions of your own"
-	@echo "make lexicon     rebuild the compiled lexicon from rules/en/lexicon and WordNet"
+	@echo "make lexicon     rebuild the compiled lexicon from rules/en/lexicon and WordNet; WORDNET=FOLDER"
 	@echo "make clean       remove $(VENV), caches and build output"
 
 $(BIN)/python:
@@ -65,7 +67,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.quality out/bench.parquet
 
 lexicon: $(VENV)/.lexicon
-	$(BIN)/python scripts/lexicon/build.py
+	$(BIN)/python scripts/lexicon/build.py --wordnet $(WORDNET)
 
 clean:
 	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis

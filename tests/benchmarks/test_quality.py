@@ -84,6 +84,7 @@ def test_counts_every_fault(
     assert hits["edits_do_not_reproduce"] == (1, 10)
     assert result["categories"]["replace_obj"] == 6
     assert result["reasons"] == {"no rule": 1, "null": 1}
+    assert CAPTION not in result_path.read_text()
     assert result["made_by"] == {"version": "0.1.0"}
 
 
@@ -97,6 +98,17 @@ def test_sample_shows_siblings_and_is_fixed_by_its_seed(
     assert printed[0] == printed[1]
     assert "replace_obj: 2 of 6" in printed[0]
     assert "      A cat in a park." in printed[0]
+
+
+def test_faults_are_shown_with_their_captions(
+    output: Path,
+    reference: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(monkeypatch, output, "--reference", reference, "--output", tmp_path / "q.json", "--faults", 5)
+    assert "article: an dog: a dog on a bench -> an dog on a bench" in capsys.readouterr().out
 
 
 def test_a_file_without_negatives_is_refused(reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
