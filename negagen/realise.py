@@ -13,6 +13,7 @@ from typing import Final
 from lemminflect import getInflection
 
 from negagen.lexicon import Lexicon
+from negagen.parsing.grammar import UNKNOWN
 from negagen.types import Edit, Parse, Splice, Token
 
 _ARTICLES: Final = frozenset(["a", "an"])
@@ -53,12 +54,14 @@ def _inflect(lemma: str, tag: str) -> str | None:
 def agreement(lexicon: Lexicon, parse: Parse, phrase: int, *, plural: bool) -> list[Splice] | None:
     """What must change in the verb when phrase number `phrase` becomes singular or plural.
 
-    Returns None when it cannot be said: the verb's form disagrees with the phrase as it is, as it does where
-    the phrase is one of several conjuncts.
+    Returns None when it cannot be said: the verb is not known, or its form disagrees with the phrase as it is, as
+    it does where the phrase is one of several conjuncts.
     """
-    index = parse.finite.get(phrase, -1)
-    if index < 0:
+    index = parse.finite.get(phrase)
+    if index is None:
         return []
+    if index == UNKNOWN:
+        return None
     verb, was_plural = parse.tokens[index], parse.phrases[phrase].plural
     if verb.code == "V" and verb.tag not in ("VBZ", "VBP") or verb.tag == "MD" or verb.tag == "VBD" and verb.code != "B":
         return []
@@ -86,7 +89,7 @@ def inner_text(parse: Parse, start: int, stop: int) -> str:
     """
     text = parse.text[parse.starts[start] : parse.end(stop - 1)]
     first = parse.tokens[start]
-    if sentence_start(parse, start) and first.code != "M" and is_title(first) and first.text != "I":
+    if first.code != "M" and is_title(first) and first.text != "I" and (sentence_start(parse, start) or title_case(parse)):
         return text[0].lower() + text[1:]
     return text
 
@@ -95,6 +98,12 @@ def is_title(token: Token) -> bool:
     """Whether the word has one capital, its first letter ("Red", not "TV" and not "iPad")."""
     text = token.text
     return text[0].isupper() and (len(text) == 1 or text[1:].islower())
+
+
+def title_case(parse: Parse) -> bool:
+    """Whether the caption capitalises its words as a title does, so that capitals do not mark names."""
+    words = [token for token in parse.tokens[1:] if len(token.text) > 2 and token.text.isalpha()]
+    return len(words) > 1 and all(is_title(word) for word in words)
 
 
 def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tuple[tuple[Edit, ...], str]:
@@ -119,7 +128,7 @@ def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tupl
                 else (starts[0], starts[stop], "")
             )
         else:
-            if is_title(tokens[start]):
+            if is_title(tokens[start]) and (sentence_start(parse, start) or title_case(parse)):
                 new = new[0].upper() + new[1:]
             changes.append((starts[start], parse.end(stop - 1), new))
         if start and (article := tokens[start - 1]).lower in _ARTICLES:

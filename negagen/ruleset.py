@@ -40,6 +40,7 @@ class Unless(BaseModel):
     model_config = _Strict
 
     words: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
@@ -211,11 +212,11 @@ rainy = ["sunny"]
 before = ["side"]        # never where one of these words follows
 
 [[rule.example]]
-caption = "A man walks on a sunny beach"
-allows = ["A man walks on a rainy beach"]
-forbids = ["A man walks on a sunny beach"]
+caption = "A man stands under a sunny sky"
+allows = ["A man stands under a rainy sky"]
+forbids = ["A man stands under a sunny sky"]
 
 [[rule.example]]
-caption = "A man walks on a beach"
+caption = "A man stands under a sky"
 silent = true
 '''

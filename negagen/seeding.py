@@ -19,12 +19,6 @@ _MASK = (1 << 64) - 1
 _GAMMA = 0x9E3779B97F4A7C15
 
 
-def _mix(z: int) -> int:
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-    return z ^ (z >> 31)
-
-
 def key_of(*parts: object) -> int:
     """A 64-bit key of the parts' text; the same on every machine and Python version."""
     joined = "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")
@@ -32,7 +26,7 @@ def key_of(*parts: object) -> int:
 
 
 class Stream:
-    """An endless sequence of draws, fixed by `key`. `fork` begins an independent one."""
+    """An endless sequence of draws, fixed by `key`. `fork` begins an independent one for another 64-bit key."""
 
     __slots__ = ("_key", "_state")
 
@@ -40,13 +34,15 @@ class Stream:
         self._key = self._state = key & _MASK
 
     def fork(self, key: int) -> Stream:
-        """The stream of this one's *beginning* and `key`: what was drawn before does not matter."""
-        return Stream(_mix((self._key ^ (key * _GAMMA)) & _MASK))
+        """The stream of this one's *beginning* and `key`, a hash: what was drawn before does not matter."""
+        return Stream(self._key ^ key)
 
     def bits(self) -> int:
         """A uniform 64-bit integer."""
-        self._state = (self._state + _GAMMA) & _MASK
-        return _mix(self._state)
+        self._state = z = (self._state + _GAMMA) & _MASK
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return z ^ (z >> 31)
 
     def below(self, n: int) -> int:
         """A uniform integer in `[0, n)`, for n up to 2**32 (the bias is below 2**-32)."""
@@ -69,6 +65,8 @@ class Stream:
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """A new list: `items` in uniformly random order."""
         out = list(items)
+        if len(out) < 2:
+            return out
         for i in range(len(out) - 1, 0, -1):
             j = self.below(i + 1)
             out[i], out[j] = out[j], out[i]

@@ -107,7 +107,7 @@ class Parse:
 
     `starts[i]` is the offset of `tokens[i]`, and `codes` has a letter a token. `units` maps the first token of
     each multi-word unit to (the token past its end, the unit). `finite` maps a phrase to the token of the
-    finite verb that agrees with it in number.
+    finite verb that agrees with it in number, or to -1 where there is one but the grammar cannot tell which.
     """
 
     text: str

@@ -102,7 +102,7 @@ def test_shuffles_are_off_unless_asked_for() -> None:
 
 
 def test_explain_fills_in_what_was_refused() -> None:
-    result = Negator(k=64, explain=True)("Two dogs next to a dog house")
+    result = Negator(k=64, explain=True)("Two dogs next to a cat and five black birds")
     assert result.rejected
     assert all(rejection.text and rejection.reason for rejection in result.rejected)
 

@@ -26,7 +26,7 @@ def made(text: str, *splices: tuple[int, int, str]) -> str:
     [
         ("A dog on a mat.", (1, 2, "elephant"), "An elephant on a mat."),
         ("An owl on a mat.", (1, 2, "dog"), "A dog on a mat."),
-        ("a dog  on an  old mat", (5, 6, "new"), "a dog  on a  new mat"),
+        ("a dog  on an  old mat", (4, 5, "new"), "a dog  on a  new mat"),
         ("Dogs on a mat", (0, 1, "cats"), "Cats on a mat"),
         ("DOG ON A MAT", (3, 4, "ottoman"), "DOG ON AN OTTOMAN"),
         ("The TV on a mat", (1, 2, "laptop"), "The laptop on a mat"),

@@ -35,14 +35,14 @@ def test_the_template_is_a_working_rule(tmp_path: Path) -> None:
 
 
 def test_a_failing_example_is_reported(tmp_path: Path) -> None:
-    broken = GOOD.replace('allows = ["A man walks on a rainy beach"]', 'allows = ["A man walks on a purple beach"]')
+    broken = GOOD.replace('allows = ["A man stands under a rainy sky"]', 'allows = ["A man stands under a purple sky"]')
     (problem,) = check_rules(load_rules([write(tmp_path, broken)]))
-    assert "must be able to give 'A man walks on a purple beach'" in str(problem)
+    assert "must be able to give 'A man stands under a purple sky'" in str(problem)
 
 
 def test_a_forbidden_output_is_reported(tmp_path: Path) -> None:
     broken = GOOD.replace(
-        'forbids = ["A man walks on a sunny beach"]', 'forbids = ["A man walks on a foggy beach"]'
+        'forbids = ["A man stands under a sunny sky"]', 'forbids = ["A man stands under a foggy sky"]'
     )
     (problem,) = check_rules(load_rules([write(tmp_path, broken)]))
     assert "forbidden" in str(problem)

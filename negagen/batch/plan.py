@@ -14,6 +14,7 @@ GROUP_ROWS = 10_000
 # A row group is held in memory while it is written: wide rows (image bytes) make smaller groups.
 _GROUP_BYTES = 64 << 20
 _SMALL_INPUT = 1_000_000
+_SMALL_PART = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def make_plan(
     """The plan for the first `limit` rows of `source` (all, if None)."""
     rows = source.rows if limit is None else min(limit, source.rows)
     # Small parts keep two workers busy to the end of a small input; large ones keep the count of files low.
-    part_rows = 2_000 if rows <= _SMALL_INPUT else GROUP_ROWS
+    part_rows = _SMALL_PART if rows <= _SMALL_INPUT else GROUP_ROWS
     group_rows = max(64, min(GROUP_ROWS, _GROUP_BYTES // max(1, source.bytes_per_row)))
     described = {
         "schema_version": SCHEMA_VERSION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from negagen.checks.context import KEEP, Context
+from negagen.realise import is_title, sentence_start, title_case
 from negagen.types import Candidate, Parse, Verdict
 
 _IDIOM: Final = Verdict("reject", "inside an idiom or compound")
@@ -24,11 +25,11 @@ def check_protected(parse: Parse, candidate: Candidate, context: Context) -> Ver
             return _IDIOM
         if covered and (covered[-1] in "u" or (stop < len(codes) and codes[stop] in "jci" and stop not in parse.units)):
             return _IDIOM
-        if candidate.role == "object" and covered:
+        if covered and is_title(parse.tokens[start]) and not sentence_start(parse, start) and not title_case(parse):
+            return _NAME
+        if candidate.role in ("object", "count") and covered:
             if "M" in covered or (start and codes[start - 1] == "M") or codes[stop : stop + 1] == "M":
                 return _NAME
-            if covered == "O" and candidate.operation == "swap":
-                return _PRONOUN
         if candidate.role == "object" and candidate.old and context.lexicon.protected(candidate.old):
             return _PRONOUN
     return KEEP

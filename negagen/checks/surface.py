@@ -11,11 +11,12 @@ from negagen.types import Verdict
 _EQUAL: Final = Verdict("reject", "equal to the caption after folding")
 _DUPLICATE: Final = Verdict("reject", "a duplicate")
 _FOLDED: Final = re.compile(r"[\W_]+")
+_ASCII: Final = {code: chr(code).lower() if chr(code).isalnum() else None for code in range(128)}
 
 
 def fold(text: str) -> str:
     """`text` without case, white space and punctuation."""
-    return _FOLDED.sub("", text).casefold()
+    return text.translate(_ASCII) if text.isascii() else _FOLDED.sub("", text).casefold()
 
 
 def check_surface(caption: str, text: str, context: Context) -> Verdict:

@@ -56,35 +56,35 @@ def print_counts(target: Console, counts: Counts) -> None:
     """Tables of rows by status, negatives by category and rule, and refusals by reason."""
     rows = max(1, counts.rows)
     lines = [(name, counts.status[name]) for name in ("ok", "partial", "none", "error")]
-    target.print(_table(target, "rows", dict(lines), rows))
+    _print_table(target, "rows", dict(lines), rows)
     if counts.reason:
-        target.print(_table(target, "rows without all negatives, by reason", counts.reason, rows, top=8))
+        _print_table(target, "rows without all negatives, by reason", counts.reason, rows, top=8)
     if counts.negatives:
-        target.print(_table(target, "negatives by category", counts.category, counts.negatives))
-        target.print(_table(target, "negatives by rule", counts.rule, counts.negatives))
+        _print_table(target, "negatives by category", counts.category, counts.negatives)
+        _print_table(target, "negatives by rule", counts.rule, counts.negatives)
     if counts.positive:
-        target.print(_table(target, "hard positives by category", counts.positive, counts.positive.total()))
+        _print_table(target, "hard positives by category", counts.positive, counts.positive.total())
     if counts.rejected:
         refused = counts.rejected.total()
-        target.print(_table(target, "refused candidates by reason", counts.rejected, refused, top=8))
+        _print_table(target, "refused candidates by reason", counts.rejected, refused, top=8)
     target.print(
         f"{counts.covered / rows:.1%} of the rows have a negative,"
         f" {counts.diverse / rows:.1%} have all, of two categories or more."
     )
 
 
-def _table(
+def _print_table(
     target: Console, title: str, counter: Mapping[str, int], whole: int, top: int | None = None
-) -> Table:
+) -> None:
     table = Table(box=plain_box(target), show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column(title, min_width=38, overflow="fold")
-    table.add_column("number", justify="right")
-    table.add_column("share", justify="right")
+    table.add_column(title, width=min(60, max(20, target.width - 26)), overflow="fold")
+    table.add_column("number", justify="right", width=12)
+    table.add_column("share", justify="right", width=7)
     pairs = ranked(counter) if title != "rows" else list(counter.items())
     shown = pairs[:top]
     for name, number in shown:
         table.add_row(Text(name), f"{number:,}", f"{number / max(1, whole):.1%}")
     if left := sum(number for _, number in pairs[len(shown) :]):
         table.add_row(Text(f"{len(pairs) - len(shown)} more"), f"{left:,}", f"{left / max(1, whole):.1%}")
-    table.add_row("", "", "")
-    return table
+    target.print(table)
+    target.print()

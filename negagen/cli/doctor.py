@@ -25,7 +25,8 @@ _EXTRAS = {
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False) -> None:
     """Check the installation.
 
-    Reports versions, extras and the resources that come with negagen, with their paths. Exits with status 1 if one of these resources is missing or damaged.
+    Reports versions, extras and the resources that come with negagen, with their paths. Exits with status 1
+    if one of these resources is missing or damaged.
 
     \b
     Examples:

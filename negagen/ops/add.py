@@ -24,11 +24,13 @@ class AddAttribute:
     """A second attribute of the class of one that stands: "a red bus" -> "a red and yellow bus".
 
     What the caption gives one colour has, as a rule, not two; an attribute of another class might hold unseen.
+    Things of the families in `unless.words` are left alone: skies and trees do have two colours.
     """
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._classes = frozenset(rule.target.classes)
+        self._families = frozenset(rule.unless.families)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
         sites: list[tuple[int, int, Entry]] = []
@@ -38,6 +40,8 @@ class AddAttribute:
             index = phrase.attributes[0]
             entry = parse.tokens[index].attribute
             if entry is None or index in parse.units or not entry.replacements or not self._classes & set(entry.classes):
+                continue
+            if phrase.family in self._families or parse.codes[index - 1 : index] == "R":
                 continue
             if parse.codes[index] == "J" and parse.codes[index + 1] in "Nu":
                 sites.append((number, index, entry))
@@ -54,18 +58,22 @@ class AddAttribute:
 class AddObject:
     """A second thing of the same class beside one that stands: "a cat on a couch" -> "a cat and a dog on a couch".
 
-    Only where no verb has to agree: not after the subject of a finite verb.
+    Only where no verb has to agree, so not after the subject of a finite verb, and only at the caption's start or
+    after one of `target.words`: who sits on a bench does not sit on a bench and a chair.
     """
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._families = frozenset(rule.target.families)
+        self._after = frozenset(rule.target.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
         sites: list[tuple[int, Entry]] = []
         for number, phrase in enumerate(parse.phrases):
             entry = phrase.entry
             if entry is None or not entry.replacements or number in parse.finite or phrase.family not in self._families:
+                continue
+            if phrase.start and not self._follows(parse, phrase.start):
                 continue
             after = parse.codes[phrase.stop : phrase.stop + 1]
             before = parse.codes[phrase.start - 1 : phrase.start] if phrase.start else ""
@@ -84,6 +92,10 @@ class AddObject:
                 if text:
                     stop = parse.phrases[number].stop
                     yield Candidate((Splice(stop, stop, f"and {text}"),), "add", "object", entry.lemma, new, (number,))
+
+    def _follows(self, parse: Parse, start: int) -> bool:
+        token = parse.tokens[start - 1]
+        return token.lemma in self._after or token.lower in self._after
 
     def _conjunct(self, parse: Parse, number: int, new: str) -> str:
         """The new thing in the phrase's number, with an article where the phrase has a determiner; "" if it has no form."""

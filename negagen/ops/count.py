@@ -20,13 +20,16 @@ _SINGULAR_PRONOUNS = frozenset("he she it his her its him himself herself itself
 class ReplaceCount:
     """Another number, with the noun and the verb made to agree.
 
-    An indefinite article counts as "one". Larger numbers are drawn as well as smaller ones; that a smaller one
+    An indefinite article counts as "one", for things of `target.families` that do not follow one of
+    `target.words` (one sits on one bench). Scenes are not counted, and no form is made that captions do not use. Larger numbers are drawn as well as smaller ones; that a smaller one
     is entailed is for the checks to say.
     """
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._words = rule.words
+        self._families = frozenset(rule.target.families)
+        self._after = frozenset(rule.target.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
         sites = [
@@ -53,19 +56,25 @@ class ReplaceCount:
 
     def _site(self, parse: Parse, phrase: Phrase) -> tuple[int, NumberEntry] | None:
         head = parse.tokens[phrase.head]
-        if phrase.animate and any(token.lower in _SINGULAR_PRONOUNS for token in parse.tokens):
-            return None
-        if head.code != "N" or phrase.entry is None or not phrase.entry.countable:
+        if head.code != "N" or phrase.entry is None or not phrase.entry.countable or phrase.entry.scene:
             return None
         if phrase.count >= 0:
             unit = parse.units.get(phrase.count)
             entry = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.count].number
             index = phrase.count
-        elif phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in ("a", "an") and not phrase.plural:
+        elif self._is_one(parse, phrase):
             entry, index = self._lexicon.number("one"), phrase.determiner
         else:
             return None
         return (index, entry) if entry is not None and (entry.replacements or self._words) else None
+
+    def _is_one(self, parse: Parse, phrase: Phrase) -> bool:
+        """Whether the phrase's article can give way to a number: no pronoun and no place may depend on its being one."""
+        if phrase.determiner < 0 or parse.tokens[phrase.determiner].lower not in ("a", "an") or phrase.plural:
+            return False
+        if phrase.family not in self._families or (phrase.start and parse.tokens[phrase.start - 1].lower in self._after):
+            return False
+        return not any(token.lower in _SINGULAR_PRONOUNS for token in parse.tokens)
 
     def _splices(
         self, parse: Parse, number: int, index: int, old: NumberEntry, new: str
@@ -74,12 +83,14 @@ class ReplaceCount:
         entry = self._lexicon.number(new)
         plural = entry is None or entry.plural
         splices = [Splice(index, parse.units[index][0] if index in parse.units else index + 1, new)]
+        verb = agreement(self._lexicon, parse, number, plural=plural)
+        if verb is None:
+            return ()
         if plural != phrase.plural:
-            verb = agreement(self._lexicon, parse, number, plural=plural)
             head = parse.tokens[phrase.head]
             unit = phrase.head if phrase.compound else phrase.unit
             form = noun_form(self._lexicon, head.lemma if phrase.compound else phrase.lemma, plural=plural)
-            if verb is None or form is None:
+            if form is None or not self._lexicon.frequency(form.rpartition(" ")[2]):
                 return ()
             splices += [Splice(unit, phrase.stop, form), *verb]
         return tuple(sorted(splices, key=lambda splice: splice.start))

@@ -9,7 +9,7 @@ from negagen.lexicon import Lexicon
 from negagen.ops.pronouns import pronoun_splices
 from negagen.realise import agreement, inner_text, noun_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Phrase, Splice
+from negagen.types import Candidate, Parse, Phrase, Relation, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -29,6 +29,7 @@ class SwapObjects:
         self._lexicon = lexicon
         self._kinds = frozenset(rule.target.relations)
         self._families = frozenset(rule.target.families)
+        self._prepositions = frozenset(rule.target.words)
         self._except = frozenset(rule.unless.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
@@ -38,7 +39,7 @@ class SwapObjects:
             if relation.kind in self._kinds
             and (relation.verb < 0 or parse.tokens[relation.verb].lemma not in self._except)
             and relation.name not in self._except
-            and self._exchangeable(parse, relation.subject, relation.object)
+            and self._exchangeable(parse, relation)
         ]
         for left, right, number in stream.shuffled(pairs) if len(pairs) > 1 else pairs:
             splices = self._splices(parse, left, right)
@@ -46,17 +47,24 @@ class SwapObjects:
                 p, q = parse.phrases[left], parse.phrases[right]
                 yield Candidate(splices, "swap", self.role, p.lemma, q.lemma, (left, right), number)
 
-    def _exchangeable(self, parse: Parse, left: int, right: int) -> bool:
+    def _exchangeable(self, parse: Parse, relation: Relation) -> bool:
+        left, right = relation.subject, relation.object
         p, q = parse.phrases[left], parse.phrases[right]
         if p.entry is None or q.entry is None or parse.tokens[p.head].code != "N" or parse.tokens[q.head].code != "N":
             return False
         if "S" in parse.codes[p.start : p.stop + 1] or "S" in parse.codes[q.start : q.stop + 1]:
             return False
+        if any(start and parse.tokens[start - 1].lower == "of" for start in (p.start, q.start)):
+            return False
         if p.animate and q.animate:
-            return True
+            return relation.verb < 0 or relation.object == left + 1
+        if relation.kind != "coordination" and relation.name not in self._prepositions:
+            return False
         # "holding an umbrella in front of a house": what the preposition belongs to is not the thing before it.
-        governed = any(relation.object == left and relation.verb >= 0 for relation in parse.relations)
-        return not governed and p.family in self._families and q.family in self._families
+        governed = relation.kind != "coordination" and any(
+            other.object == left and other.kind != "coordination" for other in parse.relations
+        )
+        return not governed and p.family == q.family and p.family in self._families
 
     def _splices(self, parse: Parse, left: int, right: int) -> tuple[Splice, ...]:
         p, q = parse.phrases[left], parse.phrases[right]
@@ -146,9 +154,12 @@ class SwapAttributes:
         self, parse: Parse, first: tuple[int, int, int, str], second: tuple[int, int, int, str]
     ) -> bool:
         a, b = self._lexicon.attribute(first[3]), self._lexicon.attribute(second[3])
-        if a is None or b is None or not set(a.classes) & set(b.classes):
+        if a is None or b is None or b.lemma in a.excluded or a.lemma in b.excluded:
             return False
         if first[3] in self._except or second[3] in self._except:
             return False
         p, q = parse.phrases[first[0]].entry, parse.phrases[second[0]].entry
-        return any(sense.suits(q) for sense in a.senses) and any(sense.suits(p) for sense in b.senses)
+        moved = {sense.classes for sense in a.senses if sense.replacements and sense.suits(p) and sense.suits(q)}
+        return any(
+            sense.classes in moved for sense in b.senses if sense.replacements and sense.suits(p) and sense.suits(q)
+        )

@@ -10,6 +10,7 @@
     I preposition, particle              i its further words ("in front of")
     A conjunction and / or               , comma                 . any other punctuation
     R adverb, not                        W wh-word, "that"       H hyphen
+    K conjunction that opens a clause ("while", "as")
     Z part of an idiom that no edit may enter                    F anything else
 """
 
@@ -26,6 +27,7 @@ _BY_TAG = {
 
 _BE = frozenset("be is are was were am been being 's 're 'm isn aren wasn weren".split())
 _AUXILIARY = frozenset("do does did".split())
+_CLAUSE = frozenset("while as because if though although whereas unless until since once".split())
 _TAGS = frozenset(_BY_TAG) | frozenset(["FW", "UH", "SYM", "LS", "ADD", "AFX", "$", "XX", "GW", "_SP", "#"])
 
 
@@ -45,6 +47,6 @@ def code_of(lower: str, tag: str, *, is_number: bool) -> str:
         return "C"
     elif tag == "CC" and lower not in ("and", "or", "&"):
         return "F"
-    elif tag == "IN" and lower == "that":
-        return "W"
+    elif tag == "IN" and (lower == "that" or lower in _CLAUSE):
+        return "W" if lower == "that" else "K"
     return _BY_TAG.get(tag, "F")

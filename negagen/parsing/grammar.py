@@ -24,6 +24,9 @@ _PHRASE: Final = re.compile(
     rf"(?P<noun>(?:[uNM][uNMH]*)?[NM])"
 )
 _GAP: Final = re.compile(r"[,WR]*(?P<chain>[BXTVGE][BXTVGER]*)?R?(?P<particle>I*?)(?P<prep>Ii*)?R?")
+_BE_FORMS: Final = frozenset(["is", "are", "was", "were"])
+_VERBAL: Final = frozenset("BXVZ")
+UNKNOWN: Final = -1  # in `Parse.finite`: a verb may agree with the phrase, but which one cannot be said
 _UNIT_CODES: Final = {"noun": ("u", "N"), "attribute": ("J", "j"), "relation": ("I", "i"), "count": ("C", "c")}
 
 
@@ -113,7 +116,9 @@ def _phrase(
     unit = mods_stop
     head = stop - 1
     attributes = [i for i in range(mods, mods_stop) if codes[i] in "JGE"]
-    while unit < head and codes[unit] == "N" and tokens[unit].attribute is not None and unit not in units:
+    while codes[unit : unit + 1] == "N" and codes[unit + 1 : unit + 2] in ("N", "u") and unit not in units:
+        if unit == head or tokens[unit].attribute is None:
+            break
         attributes.append(unit)
         unit += 1
     token = tokens[head]
@@ -152,35 +157,52 @@ def _relations(
     finite: dict[int, int],
 ) -> tuple[Relation, ...]:
     relations: list[Relation] = []
-    anchor = 0  # the phrase that a later finite verb takes for its subject
+    # The phrases that a later participle, a later finite verb, and a verb after "while" would take for their subject.
+    near = main = last_subject = 0
     last = len(phrases) - 1
     for i, left in enumerate(phrases):
+        if codes[max(left.start - 2, 0) : left.start] == "OB" and tokens[left.start - 2].lower == "there":
+            finite[i] = left.start - 1 if tokens[left.start - 1].lower in _BE_FORMS else UNKNOWN
         base = left.stop
         between = codes[base : phrases[i + 1].start] if i < last else codes[base:]
-        gap = read_gap(between)
-        if gap is None:
-            anchor = i + 1
-            continue
+        clause, opens, rest = between.partition("K")
+        gap = read_gap(clause)
+        if gap is None and not _VERBAL.isdisjoint(clause):
+            finite.setdefault(main, UNKNOWN)
+            finite.setdefault(i, UNKNOWN)
         subject = i
-        if gap.finite >= 0:
+        if gap is not None and gap.finite >= 0:
             # "a man in a hat rides": the man; "a man and a dog who rides": the nearest one.
-            if "W" not in between:
-                subject = anchor
+            subject = i if "W" in clause else main
             finite.setdefault(subject, base + gap.finite)
-        elif gap.verb >= 0 and not left.animate:
-            subject = anchor
-        if gap.verb >= 0 or gap.finite >= 0:
-            anchor = i + 1
-        if i == last or not gap.kind:
+        elif gap is not None and gap.verb >= 0 and not left.animate:
+            subject = near
+        if gap is not None and (gap.verb >= 0 or gap.finite >= 0):
+            last_subject = subject
+        if opens:
+            # "sits while holding a cat" goes on with its subject, "sits while a cat sleeps" does not.
+            gap, base, subject = read_gap(rest), base + len(clause) + 1, last_subject
+            if gap is not None and (gap.verb < 0 or gap.finite >= 0):
+                gap = None
+        if gap is None:
+            near = main = i + 1
             continue
-        name = ""
-        if gap.start < gap.stop and gap.kind != "coordination":
-            known = units.get(base + gap.start)
-            name = known[1].lemma if known is not None else tokens[base + gap.start].lower
-        verb = base + gap.verb if gap.verb >= 0 else -1
-        relations.append(
-            Relation(
-                subject, i + 1, gap.kind, verb, gap.finite >= 0, name, base + gap.start, base + gap.stop
-            )
-        )
+        if gap.finite >= 0:
+            main = i + 1
+        if gap.verb >= 0 or gap.finite >= 0:
+            near = i + 1
+        if i < last and gap.kind:
+            relations.append(_relation(gap, subject, i + 1, base, tokens, units))
     return tuple(relations)
+
+
+def _relation(
+    gap: Gap, subject: int, object_: int, base: int, tokens: list[Token], units: dict[int, tuple[int, Unit]]
+) -> Relation:
+    start, stop = base + gap.start, base + gap.stop
+    name = ""
+    if start < stop and gap.kind != "coordination":
+        known = units.get(start)
+        name = known[1].lemma if known is not None else tokens[start].lower
+    verb = base + gap.verb if gap.verb >= 0 else -1
+    return Relation(subject, object_, gap.kind, verb, gap.finite >= 0, name, start, stop)

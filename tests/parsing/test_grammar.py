@@ -4,6 +4,7 @@ import pytest
 
 from negagen.lexicon import load
 from negagen.parsing import load_parser
+from negagen.parsing.grammar import UNKNOWN
 from negagen.types import Parse
 
 LEXICON = load()
@@ -83,3 +84,33 @@ def test_pronouns_are_no_phrases() -> None:
 @pytest.mark.parametrize("text", ["", " ", "...", "and", "the", "\t"])
 def test_nothing_in_nothing_out(text: str) -> None:
     assert parse(text).phrases == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "verb"),
+    [
+        ("A dog lies on a bed while a man reads", 2, "reads"),
+        ("There is a cat on a bed", 0, "is"),
+        ("A man that is holding a cat", 0, "is"),
+        ("A man in a hat who rides a horse", 1, "rides"),
+    ],
+)
+def test_finite_verbs(text: str, subject: int, verb: str) -> None:
+    found = parse(text)
+    assert found.tokens[found.finite[subject]].text == verb
+
+
+def test_a_verb_out_of_reach_is_marked_unknown() -> None:
+    assert parse("A player gets ready to serve").finite[0] == UNKNOWN
+
+
+def test_a_clause_with_a_participle_keeps_its_subject() -> None:
+    found = parse("A man sits on a bench while holding a cat")
+    holding = found.relations[-1]
+    assert (holding.subject, holding.object) == (0, 2)
+    assert found.tokens[holding.verb].text == "holding"
+
+
+def test_an_edit_never_begins_inside_a_hyphenated_word() -> None:
+    kitchen = parse("A country-style kitchen").phrases[0]
+    assert parse("A country-style kitchen").tokens[kitchen.unit].text in ("country", "kitchen")
