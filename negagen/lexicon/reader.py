@@ -27,7 +27,7 @@ class Lexicon:
 
     __slots__ = (
         "actions", "attributes", "article", "fingerprint", "nouns", "numbers", "relations", "sources", "units",
-        "_classes", "_frequency", "_lemmas", "_protected",
+        "_classes", "_contraries", "_frequency", "_lemmas", "_protected",
     )  # fmt: skip
 
     nouns: Mapping[str, Entry]
@@ -47,8 +47,9 @@ class Lexicon:
         self.attributes = MappingProxyType(_entries("attribute", document["attributes"], shared))
         self.actions = MappingProxyType(_entries("action", document["actions"], shared))
         self.numbers = MappingProxyType({row[0]: _number(row) for row in document["numbers"]})
-        self.relations = MappingProxyType({row["name"]: _relation(row) for row in document["relations"]})
+        self.relations = MappingProxyType(_relations(document["relations"]))
         self.units = MappingProxyType(_units(document["units"]))
+        self._contraries: dict[tuple[str, str | None], tuple[tuple[str, ...], tuple[int, ...]]] = {}
         self._frequency: dict[str, int] = document["frequency"]
         self._lemmas = _lemmas(self.nouns, self.actions, self.attributes, document["lemmas"])
         self._protected = frozenset(document["protected"])
@@ -80,6 +81,28 @@ class Lexicon:
 
     def relation(self, name: str) -> RelationEntry | None:
         return self.relations.get(name)
+
+    def contraries(self, name: str, object: Entry | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What may replace relation `name` before the noun `object`, and the running sum of weights.
+
+        Both are empty for an unknown relation and for an object before which it is left alone.
+        """
+        key = (name, None if object is None else object.lemma)
+        if key not in self._contraries:
+            self._contraries[key] = self._find_contraries(name, object)
+        return self._contraries[key]
+
+    def _find_contraries(self, name: str, object: Entry | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        entry = self.relations.get(name)
+        sense = next((sense for sense in entry.senses if sense.suits(object)), None) if entry else None
+        if sense is None:
+            return (), ()
+        weights = {
+            other: high - low
+            for other, (low, high) in zip(sense.replacements, pairwise((0, *sense.cumulative)), strict=True)
+            if other in self.relations and self.relations[other].may_precede(object)
+        }
+        return tuple(weights), tuple(accumulate(weights.values()))
 
     def lemma(self, form: str, tag: str) -> str | None:
         """The lemma of a known lower-case form under a Penn tag, else None."""
@@ -214,6 +237,31 @@ def _number(row: list[Any]) -> NumberEntry:
     )
 
 
+def _relations(rows: list[dict[str, Any]]) -> dict[str, RelationEntry]:
+    """Relations by name; the first of several senses speaks for the word, with all their replacements."""
+    senses: dict[str, list[RelationEntry]] = {}
+    for row in rows:
+        senses.setdefault(row["name"], []).append(_relation(row))
+    return {name: _united_relation(found) for name, found in senses.items()}
+
+
+def _united_relation(senses: list[RelationEntry]) -> RelationEntry:
+    weights: dict[str, int] = {}
+    for sense in senses:
+        for name, (low, high) in zip(sense.replacements, pairwise((0, *sense.cumulative)), strict=True):
+            weights[name] = high - low
+    return replace(
+        senses[0],
+        converse=next((sense.converse for sense in senses if sense.converse), None),
+        overlaps=frozenset().union(*(sense.overlaps for sense in senses)),
+        replacements=tuple(weights),
+        cumulative=tuple(accumulate(weights.values())),
+        applies=frozenset(),
+        avoids=frozenset(),
+        senses=tuple(senses),
+    )
+
+
 def _relation(row: dict[str, Any]) -> RelationEntry:
     return RelationEntry(
         row["name"],
@@ -229,6 +277,7 @@ def _relation(row: dict[str, Any]) -> RelationEntry:
         row["frequency"],
         frozenset(row["applies"]),
         frozenset(row["avoids"]),
+        frozenset(row["objects"]),
     )
 
 

@@ -36,6 +36,7 @@ class Entry:
     applies: frozenset[str] = frozenset()
     avoids: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
+    never_subjects: frozenset[str] = frozenset()
     prepositions: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     senses: tuple["Entry", ...] = ()
@@ -49,7 +50,7 @@ class Entry:
 
     def suits_subject(self, noun: "Entry | None") -> bool:
         """Whether `noun` can do this action."""
-        return _suits(self.subjects, frozenset(), noun)
+        return _suits(self.subjects, self.never_subjects, noun)
 
     def takes(self, preposition: str) -> bool:
         """Whether `preposition` may follow this action and its replacements.
@@ -74,8 +75,9 @@ class Entry:
     ) -> "Entry | None":
         """The sense of this action that fits its surroundings and has most replacements, or None.
 
-        `object` is the direct object of a transitive action, `preposition` the word after an intransitive one
-        ("" at the end of a clause). An unknown subject fits anything, an unknown object little.
+        `object` is the direct object of a transitive action, or that of the `preposition` after an intransitive
+        one (`preposition` is "" at the end of a clause). An unknown subject fits anything, an unknown object only
+        what is not choosy.
         """
         frame = "transitive" if transitive else "intransitive"
         return _richest(
@@ -83,7 +85,8 @@ class Entry:
             for sense in self.senses
             if sense.frame == frame
             and (subject is None or sense.suits_subject(subject))
-            and (sense.suits(object) if transitive else not preposition or sense.takes(preposition))
+            and sense.suits(object)
+            and (transitive or not preposition or sense.takes(preposition))
         )
 
 
@@ -121,7 +124,8 @@ class RelationEntry:
 
     ``converse`` holds of (b, a) exactly when this holds of (a, b); ``entails`` are relations that hold
     with it, ``overlaps`` those that may; ``replacements`` contradict it. ``viewpoint`` marks relations
-    that turn round with the viewer (left, right) and are never offered.
+    that turn round with the viewer (left, right) and are never offered. Which replacements make sense depends on
+    the object: `Lexicon.contraries` draws from the `senses` and knows what each relation can be said of (``objects``).
     """
 
     name: str
@@ -137,10 +141,16 @@ class RelationEntry:
     frequency: int
     applies: frozenset[str] = frozenset()
     avoids: frozenset[str] = frozenset()
+    objects: frozenset[str] = frozenset()
+    senses: tuple["RelationEntry", ...] = ()
 
     def suits(self, noun: Entry | None) -> bool:
-        """Whether the relation's replacements make sense before `noun`, its object."""
+        """Whether this sense of the relation may be replaced before `noun`, its object."""
         return _suits(self.applies, self.avoids, noun)
+
+    def may_precede(self, noun: Entry | None) -> bool:
+        """Whether the relation may be offered before `noun`."""
+        return _suits(self.objects, frozenset(), noun)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,12 +96,8 @@ class Nouns:
                 self._near[False][word] |= set(run)
                 self._near[True][word] |= set(run)
         self.lemmas = sorted({word.text for one in sources.nouns for group in one.groups for word in group})
-        known = self._known = frozenset(self.lemmas)
         self.senses = {lemma: self._senses(lemma) for lemma in self.lemmas}
-        self._wordnet = {
-            lemma: known.intersection(*[set().union(*map(wordnet.near, found))])
-            for lemma, found in self.senses.items()
-        }
+        self._relatives = self._related()
 
     def _take_class(self, one: WordClass) -> None:
         mass_class = bool(one.options.get("mass"))
@@ -201,16 +197,36 @@ class Nouns:
         return (mass_a and mass_b) or (countable_a and countable_b)
 
     def _senses(self, lemma: str) -> list[Any]:
-        """The commonest sense of the word below its families' anchors."""
-        families = {one.family for one in self.classes[lemma]}
-        found = []
-        for family in sorted(families):
-            found += self.wordnet.senses(lemma, self.sources.anchors.get(family, []))[:1]
-        return found
+        """The commonest sense of the word below each of its families' anchors, or as anchors.toml says."""
+        if lemma in self.sources.senses:
+            return [self.wordnet.synset(name) for name in self.sources.senses[lemma]]
+        families = sorted({one.family for one in self.classes[lemma]})
+        senses = [self.wordnet.senses(lemma, self.sources.anchors.get(family, []))[:1] for family in families]
+        return [sense for found in senses for sense in found]
+
+    def _related(self) -> dict[str, set[str]]:
+        """For each lemma those whose sense here is the same, a kind of it, or what it is a kind of."""
+        by_sense: dict[Any, set[str]] = defaultdict(set)
+        for lemma, senses in self.senses.items():
+            for sense in senses:
+                by_sense[sense].add(lemma)
+        apart: dict[str, set[str]] = defaultdict(set)
+        for run in self.sources.apart:
+            for word in run:
+                apart[word] |= set(run)
+        related: dict[str, set[str]] = defaultdict(set)
+        for lemma, senses in self.senses.items():
+            for sense in senses:
+                for other in self.wordnet.near(sense):
+                    for b in by_sense.get(other, ()):
+                        if b not in apart[lemma]:
+                            related[lemma].add(b)
+                            related[b].add(lemma)
+        return related
 
     def _excluded(self, lemma: str) -> set[str]:
         """Words that may not stand in: near ones, WordNet's relatives either way, company."""
-        excluded = {lemma} | self._wordnet[lemma]
+        excluded = {lemma} | self._relatives[lemma]
         excluded |= self._near[True][lemma] if self._offers[True][lemma] else self._near[False][lemma]
         for b, (together, images) in self.seen.company.get(lemma, {}).items():
             if b in self.offered and together / images >= COMPANY_RATE:
@@ -311,7 +327,7 @@ def _class_rows(one: WordClass, count: Any, seen: Seen, forms: Any) -> list[list
 
 
 def _options(one: WordClass) -> dict[str, Any]:
-    keys = ("applies", "avoids", "subjects", "frame", "prepositions")
+    keys = ("applies", "avoids", "subjects", "never_subjects", "frame", "prepositions")
     return {key: one.options[key] for key in keys if one.options.get(key)}
 
 
@@ -352,39 +368,42 @@ def _number_weights(value: int, small: range) -> list[int]:
 
 
 def relation_rows(sources: Sources, seen: Seen) -> list[dict[str, Any]]:
-    """A row for each name; names of one relation share everything."""
+    """A row for each name and sense; names of one relation share everything."""
 
     def frequency(name: str) -> int:
         return seen.per_million(seen.units.get(name, 0) if " " in name else seen.forms.get(name, 0))
 
-    names = {name: row for row in sources.relations for name in split(row["names"])}
+    viewpoint = {
+        name for row in sources.relations if row.get("viewpoint", False) for name in split(row["names"])
+    }
     rows = []
-    for name, row in names.items():
-        own = set(split(row["names"]))
-        overlaps = set(row.get("overlaps", [])) | own
-        viewpoint = row.get("viewpoint", False)
-        contraries = [
-            b
-            for b in row.get("contraries", [])
-            if b not in overlaps and not names.get(b, {}).get("viewpoint", False) and not viewpoint
-        ]
-        symmetric = row.get("symmetric", False)
-        rows.append(
-            {
-                "name": name,
-                "kind": row["kind"],
-                "symmetric": symmetric,
-                "converse": name if symmetric else row.get("converse"),
-                "entails": sorted(row.get("entails", [])),
-                "overlaps": sorted(overlaps - {name}),
-                "replacements": contraries,
-                "weights": [weight(frequency(b)) for b in contraries],
-                "viewpoint": viewpoint,
-                "frequency": frequency(name),
-                "applies": row.get("applies", []),
-                "avoids": row.get("avoids", []),
-            }
-        )
+    for row in sources.relations:
+        own = split(row["names"])
+        overlaps = {*row.get("overlaps", []), *row.get("entails", []), *own}
+        for name in own:
+            kept = [
+                b
+                for b in row["contraries"]
+                if b not in overlaps and b not in viewpoint and name not in viewpoint
+            ]
+            symmetric = row.get("symmetric", False)
+            rows.append(
+                {
+                    "name": name,
+                    "kind": row["kind"],
+                    "symmetric": symmetric,
+                    "converse": name if symmetric else row.get("converse"),
+                    "entails": row.get("entails", []),
+                    "overlaps": sorted(overlaps - {name}),
+                    "replacements": kept,
+                    "weights": [weight(frequency(b)) for b in kept],
+                    "viewpoint": name in viewpoint,
+                    "frequency": frequency(name),
+                    "applies": row.get("applies", []),
+                    "avoids": row.get("avoids", []),
+                    "objects": sources.relation_objects.get(name, []),
+                }
+            )
     return sorted(rows, key=lambda row: str(row["name"]))
 
 

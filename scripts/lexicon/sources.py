@@ -45,6 +45,7 @@ class Sources:
     actions: list[WordClass]
     numbers: dict[str, Any]
     relations: list[dict[str, Any]]
+    relation_objects: dict[str, list[str]]
     viewpoint_attributes: list[str]
     idioms: list[str]
     compounds: list[str]
@@ -54,7 +55,9 @@ class Sources:
     never: list[str]
     fits: dict[str, list[str]]
     near: list[list[str]]
+    apart: list[list[str]]
     anchors: dict[str, list[str]]
+    senses: dict[str, list[str]]
     digest: str = field(default="")
 
 
@@ -90,6 +93,7 @@ def read_sources(folder: Path) -> Sources:
         actions=_classes(folder / "actions.toml", table("actions.toml")),
         numbers=table("numbers.toml"),
         relations=table("relations.toml")["relation"],
+        relation_objects=table("relations.toml")["objects"],
         viewpoint_attributes=attributes["viewpoint"]["words"],
         idioms=table("idioms.toml")["idiom"],
         compounds=table("idioms.toml")["compound"],
@@ -99,7 +103,9 @@ def read_sources(folder: Path) -> Sources:
         never=table("nouns/never.toml").get("words", []) if never.exists() else [],
         fits=table("nouns/prepositions.toml").get("fits", {}) if fits.exists() else {},
         near=[split(run) for run in table("synonyms.toml")["near"]],
+        apart=[split(run) for run in table("synonyms.toml")["apart"]],
         anchors=table("anchors.toml")["anchors"],
+        senses=table("anchors.toml")["senses"],
         digest=digest(folder),
     )
 

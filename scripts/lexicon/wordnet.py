@@ -49,33 +49,32 @@ class WordNet:
         self._reader = reader
 
     def senses(self, lemma: str, anchors: Iterable[str]) -> list[Any]:
-        """Synsets of `lemma` at or below an anchor, commonest first; all its anchors' senses if several."""
-        wanted = {self._reader.synset(name) for name in anchors}
+        """Synsets of `lemma` at or below an anchor, commonest first."""
+        wanted = set(map(self.synset, anchors))
         found = self._reader.synsets(lemma.replace(" ", "_"), pos="n")
         return [s for s in found if any(wanted.intersection(path) for path in s.hypernym_paths())]
 
-    def near(self, synset: Any) -> set[str]:
-        """Lemmas that name the same thing, a kind of it, or what it is a kind of."""
-        synsets = {synset}
-        synsets.update(synset.closure(_above, depth=HYPERNYM_STEPS))
-        synsets.update(synset.closure(_below, depth=HYPONYM_STEPS))
-        return {name.replace("_", " ").lower() for s in synsets for name in s.lemma_names()}
+    def synset(self, name: str) -> Any:
+        """The synset called `name`, such as ``dog.n.01``; raises `WordNetError` for an unknown one."""
+        try:
+            return self._reader.synset(name)
+        except (LookupError, ValueError) as error:
+            raise WordNetError(f"anchors.toml: WordNet has no synset {name!r}") from error
 
-    def parents(self, synset: Any) -> set[str]:
-        return {parent.name() for parent in _above(synset)}
-
-    def first(self, lemma: str) -> Any | None:
-        """The commonest noun sense."""
-        found = self._reader.synsets(lemma.replace(" ", "_"), pos="n")
-        return found[0] if found else None
-
-
-def _above(synset: Any) -> list[Any]:
-    return list(synset.hypernyms() + synset.instance_hypernyms())
+    def near(self, synset: Any) -> set[Any]:
+        """The synset, kinds of it, and what it is a kind of."""
+        found = {synset}
+        found.update(synset.closure(_above, depth=HYPERNYM_STEPS))
+        found.update(synset.closure(_below, depth=HYPONYM_STEPS))
+        return found
 
 
-def _below(synset: Any) -> list[Any]:
-    return list(synset.hyponyms())
+def _above(synset: Any) -> Any:
+    return synset.hypernyms() + synset.instance_hypernyms()
+
+
+def _below(synset: Any) -> Any:
+    return synset.hyponyms()
 
 
 @contextmanager
