@@ -66,5 +66,5 @@ class Parts:
         return Counts.from_json(counts)
 
     @staticmethod
-    def _reader(file: Any) -> Any:  # noqa: ANN401  pyarrow is untyped
+    def _reader(file: Any) -> Any:
         return pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(use_threads=False))

@@ -119,10 +119,11 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
             plan = make_plan(
                 source, identity, column=job.column, id_column=job.id_column, flat=job.flat, limit=job.limit
             )
-            run = _Run(job, source, identity, plan, Parts(folder, plan.fingerprint), progress)
+            run = _Run(job, source, plan, Parts(folder, plan.fingerprint), progress)
             run.take_over()
             started = time.perf_counter()
-            with Output(output, folder / "output.tmp", source.schema, job.flat) as file:
+            origin = _footer(identity, plan, job.column, job.flat)
+            with Output(output, folder / "output.tmp", source.schema, job.flat, origin) as file:
                 run.write_what_is_done(file)
                 for done in executor.run(run.tasks(), folder, plan.fingerprint):
                     run.accept(done, file)
@@ -150,13 +151,11 @@ class _Run:
         self,
         job: Job,
         source: Source,
-        identity: Identity,
         plan: Plan,
         parts: Parts,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._job = job
-        self._identity = identity
         self._plan = plan
         self._parts = parts
         self._progress = progress
@@ -233,7 +232,7 @@ class _Run:
 
     def finish(self, file: Output) -> None:
         """Write the footer and give the output its name."""
-        file.finish(_footer(self._identity, self._plan, self.counts, self._job.column, self._job.flat))
+        file.finish({"counts": self.counts.to_json()})
 
     def _added(self, start: int, stop: int, first: int, last: int) -> pa.Table:
         pieces = []
@@ -252,7 +251,7 @@ class _Run:
             self._progress(Progress(self._plan.rows, done, self.resumed, written))
 
 
-def _footer(identity: Identity, plan: Plan, counts: Counts, column: str, flat: bool) -> dict[str, object]:
+def _footer(identity: Identity, plan: Plan, column: str, flat: bool) -> dict[str, object]:
     config = identity.config
     return {
         "schema_version": schemas.SCHEMA_VERSION,
@@ -265,7 +264,6 @@ def _footer(identity: Identity, plan: Plan, counts: Counts, column: str, flat: b
         "pipeline": f"{config.get('pipeline', '')} {config.get('pipeline_version', '')}".strip(),
         "lexicon": config.get("lexicon", ""),
         "seed": str(config.get("seed", "")),
-        "counts": counts.to_json(),
     }
 
 

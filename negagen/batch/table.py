@@ -89,7 +89,7 @@ def attach(table: pa.Table, added: pa.Table, flat: bool = False) -> pa.Table:
     lists = _one_array(added.column("negatives"))
     negatives = lists.flatten()
     parents = pc.list_parent_indices(lists)
-    rows = [column.take(parents) for column in table.columns]
+    rows = [_take(column, parents) for column in table.columns]
     return pa.Table.from_arrays([*rows, *negatives.flatten()], schema=schema)
 
 
@@ -185,6 +185,19 @@ def _strings(column: pa.ChunkedArray) -> tuple[list[str | None], list[int]]:
 def _keys(column: pa.ChunkedArray) -> list[str | None]:
     keys, _ = _strings(column.cast(pa.string()) if pa.types.is_integer(column.type) else column)
     return keys
+
+
+def _take(column: pa.ChunkedArray, rows: pa.Array) -> pa.ChunkedArray:
+    """`column.take(rows)` also for the types that pyarrow cannot take from: views, alone and nested."""
+    try:
+        return column.take(rows)
+    except pa.ArrowNotImplementedError:
+        pass
+    for view, plain in ((pa.string_view(), pa.large_string()), (pa.binary_view(), pa.large_binary())):
+        if column.type == view:
+            return column.cast(plain).take(rows).cast(view)
+    pieces = [chunk for row in rows.to_pylist() for chunk in column.slice(row, 1).chunks]
+    return pa.chunked_array(pieces, column.type)
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:

@@ -54,18 +54,23 @@ def from_texts(caption: str, other: str) -> list[Piece]:
     return [piece for piece in pieces if piece.text]
 
 
-def styled(pieces: Sequence[Piece], colour: bool) -> Text:
-    """Struck red and bold green; without colour `[-removed-]` and `{+added+}`."""
+def styled(pieces: Sequence[Piece], colour: bool, mark: str = "") -> Text:
+    """`mark`, then the pieces: struck red and bold green; without colour `[-removed-]` and `{+added+}`."""
     from rich.text import Text
 
-    text = Text()
+    text = Text().append(mark, "bold")
+    before: Kind = "same"
     for piece in pieces:
         if piece.kind == "same":
             text.append(piece.text)
         elif piece.kind == "removed":
             text.append(piece.text if colour else f"[-{piece.text}-]", "red strike" if colour else "")
         else:
+            # What left and what came are two words, although they share one place.
+            gap = " " if before == "removed" and not piece.text[:1].isspace() else ""
+            text.append(gap)
             text.append(piece.text if colour else f"{{+{piece.text}+}}", "bold green" if colour else "")
+        before = piece.kind
     return text
 
 

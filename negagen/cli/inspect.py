@@ -89,5 +89,5 @@ def _show_samples(target: Console, contents: Contents) -> None:
         for number, negative in enumerate(sample["negatives"], 1):
             edits = [Edit(**edit) for edit in negative["edits"] or ()]
             pieces = from_edits(caption, edits) if edits else from_texts(caption, negative["text"])
-            target.print(Text(f"{number}  ", "bold") + styled(pieces, colour))
+            target.print(styled(pieces, colour, f"{number}  "))
             target.print(Text(f"   {negative['rule']}, {negative['category']}", "dim"))

@@ -9,7 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
     from negagen.types import Negative, Result
 
@@ -109,27 +108,21 @@ def _show(target: Console, caption: str, result: Result, rejected: bool) -> None
     target.print(Text(f"   {caption}"))
     target.print()
     for number, negative in enumerate(result.negatives, 1):
-        target.print(_line(f"{number}  ", styled(from_edits(caption, negative.edits), colour)))
+        target.print(styled(from_edits(caption, negative.edits), colour, f"{number}  "))
         target.print(Text(f"   {_about(negative)}", "dim"))
     if result.positives:
         target.print(Text("\nstill true (hard positives)", "bold"))
     for positive in result.positives:
-        target.print(_line("=  ", styled(from_edits(caption, positive.edits), colour)))
+        target.print(styled(from_edits(caption, positive.edits), colour, "=  "))
         target.print(Text(f"   {_about(positive)}", "dim"))
     if rejected:
         target.print(Text("\nrefused" if result.rejected else "\nnothing was refused", "bold"))
         for one in result.rejected:
-            target.print(_line("x  ", styled(from_texts(caption, one.text), colour)))
+            target.print(styled(from_texts(caption, one.text), colour, "x  "))
             target.print(Text(f"   {one.rule}, {one.category}: {one.reason}", "dim"))
     if result.status != "ok":
         reason = f": {result.reason}" if result.reason else ""
         target.print(Text(f"\n{result.status}{reason}", "yellow"))
-
-
-def _line(mark: str, diff: Text) -> Text:
-    from rich.text import Text
-
-    return Text(mark, "bold") + diff
 
 
 def _about(negative: Negative) -> str:

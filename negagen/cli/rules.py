@@ -113,7 +113,7 @@ def show(
         target.print(Text(f"\n   {example.caption}"))
         for mark, texts in (("may  ", example.allows), ("never", example.forbids)):
             for text in texts:
-                target.print(Text(f"   {mark}  ", "bold") + styled(from_texts(example.caption, text), colour))
+                target.print(styled(from_texts(example.caption, text), colour, f"   {mark}  "))
         if example.silent:
             target.print(Text("   the rule leaves this caption alone", "dim"))
 
@@ -134,10 +134,11 @@ def check(
       negagen rules check
       negagen rules check my-rules/weather.toml
     """
-    from negagen.ruleset import check_rules, load_rules
+    from negagen.rulecheck import check_rules
+    from negagen.ruleset import load_rules
 
     found = load_rules(paths or None)
-    problems = check_rules(paths or None)
+    problems = check_rules(found)
     for problem in problems:
         typer.echo(str(problem))
     examples = sum(len(rule.example) for rule in found)
