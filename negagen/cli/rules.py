@@ -143,9 +143,9 @@ def check(
         typer.echo(str(problem))
     examples = sum(len(rule.example) for rule in found)
     if problems:
-        typer.echo(f"{len(problems)} problems in {len(found)} rules.", err=True)
+        typer.echo(f"{_number(len(problems), 'problem')} in {_number(len(found), 'rule')}.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{len(found)} rules with {examples} examples: all well.")
+    typer.echo(f"{_number(len(found), 'rule')} with {_number(examples, 'example')}: all well.")
 
 
 @rules.command()
@@ -184,3 +184,7 @@ def new(
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
     typer.echo(f"Wrote {path}. Edit it, then: negagen rules check {path}")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from negagen import Negator
+from negagen.cli.generate import default_output
+from negagen.errors import InputError
+from tests.cli.conftest import Ran
+
+CAPTIONS = [
+    "A brown dog chases a white cat across the grass.",
+    "Two men sit on a red bench near a tall tree",
+    None,
+    "",
+    "A woman holds a large blue umbrella.",
+    "🎈",
+    "a \x07 bell",
+    "word " * 2500,
+]
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    path = tmp_path / "captions.parquet"
+    pq.write_table(pa.table({"id": range(len(CAPTIONS)), "caption": CAPTIONS}), path)
+    return path
+
+
+def test_end_to_end(run: Callable[..., Ran], captions: Path) -> None:
+    ran = run("generate", captions, "--seed", 3)
+    assert ran.code == 0, ran.err
+    table = pq.read_table(captions.with_name("captions.negatives.parquet"))
+    assert table["caption"].to_pylist() == CAPTIONS
+    for row, result in zip(table.to_pylist(), Negator(k=4, seed=3).pipe(CAPTIONS), strict=True):
+        assert row["status"] == result.status
+        assert [negative["text"] for negative in row["negatives"]] == [n.text for n in result.negatives]
+        assert row["negatives"] or row["reason"]
+    assert "negatives by category" in ran.out
+    assert "captions/s" in ran.out
+    assert "Written to" in ran.out
+
+
+def test_json_is_all_there_is_on_stdout(run: Callable[..., Ran], captions: Path) -> None:
+    ran = run("generate", captions, "--json", "--k", 2)
+    report = json.loads(ran.out)
+    assert report["rows"] == len(CAPTIONS)
+    assert sum(report["status"].values()) == len(CAPTIONS)
+    assert sum(report["category"].values()) == report["negatives"]
+    assert report["config"]["k"] == 2
+    assert {"captions_per_second", "peak_rss_bytes", "rejected", "seconds", "fingerprint"} < report.keys()
+    assert "negatives by rule" in ran.err
+
+
+def test_quiet(run: Callable[..., Ran], captions: Path) -> None:
+    assert run("generate", captions, "--quiet") == Ran(0, "", "")
+
+
+def test_options_reach_the_negator(run: Callable[..., Ran], captions: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o.parquet"
+    ran = run(
+        "generate", captions, "-o", out, "--categories", "replace_att, swap_att", "--limit", 2, "-q", "--flat"
+    )
+    assert ran.code == 0, ran.err
+    table = pq.read_table(out)
+    assert set(table["negative_category"].to_pylist()) <= {"replace_att", "swap_att"}
+    assert set(table["id"].to_pylist()) <= {0, 1}
+
+
+def test_a_second_run_does_not_overwrite(run: Callable[..., Ran], captions: Path) -> None:
+    run("generate", captions, "-q")
+    ran = run("generate", captions)
+    assert ran.code == 2
+    assert "already exists: give --overwrite" in ran.err
+    assert run("generate", captions, "-q", "--overwrite").code == 0
+
+
+def test_an_unknown_column_names_those_that_would_do(run: Callable[..., Ran], captions: Path) -> None:
+    ran = run("generate", captions, "--column", "text")
+    assert ran.code == 2
+    assert "no column 'text'. Columns of text there: 'caption'; choose one with --column NAME." in ran.err
+    assert not captions.with_name("captions.negatives.parquet.parts").exists()
+
+
+def test_bad_rules_stop_before_row_one(run: Callable[..., Ran], captions: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[[rule]]\nname = 3\n")
+    ran = run("generate", captions, "--rules", bad)
+    assert ran.code == 2
+    assert "bad.toml" in ran.err
+    assert list(tmp_path.glob("*.parts")) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("captions.parquet", "captions.negatives.parquet"),
+        ("a/c.v2.csv.gz", "a/c.v2.negatives.parquet"),
+        ("train/", "train.negatives.parquet"),
+    ],
+)
+def test_default_output(given: str, expected: str) -> None:
+    assert default_output([given]) == Path(expected)
+
+
+def test_default_output_needs_one_input() -> None:
+    with pytest.raises(InputError, match="-o PATH"):
+        default_output(["a.parquet", "b.parquet"])
+    with pytest.raises(InputError, match="-o PATH"):
+        default_output(["*.parquet"])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_keeps_parts_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    path, out = tmp_path / "many.parquet", tmp_path / "out.parquet"
+    pq.write_table(
+        pa.table({"caption": [f"Two dogs and {n} red cars on a street" for n in range(40_000)]}), path
+    )
+    command = [sys.executable, "-m", "negagen", "generate", str(path), "-o", str(out)]
+    run = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob("out.parquet.parts/part-*.arrow")):
+        assert time.monotonic() < end
+        assert run.poll() is None
+        time.sleep(0.02)
+    run.send_signal(number)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == code
+    assert "finished parts are kept in" in err
+    assert "Run the same command again" in err
+    assert "Traceback" not in err
+    assert not out.exists()
