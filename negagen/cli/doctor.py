@@ -69,9 +69,9 @@ def examine() -> dict[str, Any]:
         ],
     }
     for name, look in (
-        ("pipeline", _pipeline),
         ("lexicon", _lexicon),
         ("rules", _rules),
+        ("pipeline", _pipeline),
         ("negator", _negator),
     ):
         found[name] = _try(name, look, found["problems"])

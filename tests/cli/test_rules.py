@@ -51,9 +51,7 @@ def test_a_new_rule_passes_its_check(
 def test_check_reports_a_wrong_example(run: Callable[..., Ran], tmp_path: Path) -> None:
     path = tmp_path / "weather.toml"
     run("rules", "new", "weather", "-o", path)
-    path.write_text(
-        path.read_text().replace('allows = ["A man walks on a rainy beach"]', 'allows = ["Bananas"]')
-    )
+    path.write_text(re.sub(r"allows = \[.*\]", 'allows = ["Bananas"]', path.read_text()))
     ran = run("rules", "check", path)
     assert ran.code == 1
     assert "Bananas" in ran.out
