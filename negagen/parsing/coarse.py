@@ -23,14 +23,16 @@ _POINTING: Final = frozenset("this that these those".split())
 _IN_NOUN_PHRASE: Final = ("N", "J", "CD", "VBG", "VBN", "POS")
 
 _CONTRACTED: Final = {
-    ("n't", "RB"): "not", ("'s", "VBZ"): "be", ("'re", "VBP"): "be", ("'m", "VBP"): "be", ("'ve", "VBP"): "have",
-    ("'ll", "MD"): "will", ("ca", "MD"): "can", ("wo", "MD"): "will", ("an", "DT"): "a",
+    ("n't", "RB"): "not", ("'s", "VBZ"): "be", ("'re", "VBP"): "be", ("'m", "VBP"): "be",
+    ("'ve", "VBP"): "have", ("'ll", "MD"): "will", ("ca", "MD"): "can", ("wo", "MD"): "will",
+    ("an", "DT"): "a",
 }  # fmt: skip
 # words that lemminflect's tables lack or treat as some other word
 _EXCEPTIONS: Final = {
-    ("skis", "NNS"): "ski", ("people", "NNS"): "people", ("glasses", "NNS"): "glasses", ("left", "VBN"): "leave",
-    ("lay", "VBD"): "lie", ("lies", "VBZ"): "lie", ("lit", "VBN"): "light", ("fries", "NNS"): "fry",
-    ("dishes", "NNS"): "dish", ("clothes", "NNS"): "clothes", ("pants", "NNS"): "pants", ("jeans", "NNS"): "jeans",
+    ("skis", "NNS"): "ski", ("people", "NNS"): "people", ("glasses", "NNS"): "glasses",
+    ("clothes", "NNS"): "clothes", ("pants", "NNS"): "pants", ("jeans", "NNS"): "jeans",
+    ("left", "VBN"): "leave", ("lay", "VBD"): "lie", ("lies", "VBZ"): "lie", ("lit", "VBN"): "light",
+    ("fries", "NNS"): "fry", ("dishes", "NNS"): "dish",
 }  # fmt: skip
 _UPOS: Final = {"NN": "NOUN", "JJ": "ADJ", "RB": "ADV", "VB": "VERB", "MD": "AUX"}
 
@@ -40,9 +42,9 @@ def coarse_tags(lowers: list[str], tags: list[str]) -> list[str]:
     coarse = [_COARSE.get(tag, "PUNCT") for tag in tags]
     for i, (word, tag) in enumerate(zip(lowers, tags, strict=True)):
         if tag[:2] == "VB":
-            if word in _BE and not (word == "'d"):
-                coarse[i] = "AUX"
-            elif word in _HAVE and _leads_to(tags, i, ("VBN",)) or word in _DO and _leads_to(tags, i, ("VB", "VBP")):
+            perfect = word in _HAVE and _leads_to(tags, i, ("VBN",))
+            supported = word in _DO and _leads_to(tags, i, ("VB", "VBP"))
+            if word in _BE or perfect or supported:
                 coarse[i] = "AUX"
         elif tag == "IN" and word in _SUBORDINATORS:
             coarse[i] = "SCONJ"
@@ -75,7 +77,8 @@ def lemma(word: str, tag: str) -> str:
     if known is not None:
         return known
     upos = _UPOS.get(tag[:2])
-    if upos is None or tag in ("NN", "JJ", "RB", "VB", "VBP", "RP") and lower not in ("am", "are"):
+    inflected = tag not in ("NN", "JJ", "RB", "VB", "VBP") or lower in ("am", "are")
+    if upos is None or not inflected:
         return lower
     found: tuple[str, ...] = getLemma(lower, upos=upos)
     return found[0] if found else lower

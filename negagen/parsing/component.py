@@ -1,7 +1,7 @@
 """The components of the bundled spaCy pipeline: `negagen_tagger` and `negagen_lemmatizer`.
 
-spaCy finds them through the `spacy_factories` entry points, so that `spacy.load` of the pipeline's folder works
-wherever negagen is installed.
+spaCy finds them through the `spacy_factories` entry points, so that `spacy.load` of the pipeline's folder
+works wherever negagen is installed.
 """
 
 from __future__ import annotations
@@ -122,12 +122,12 @@ class RuleLemmatizer:
 
 
 @Language.factory(COMPONENT, assigns=["token.tag", "token.pos"])
-def create_tagger(nlp: Language, name: str) -> WindowTagger:
+def create_tagger(nlp: Language, name: str) -> WindowTagger:  # noqa: ARG001  spaCy calls it so
     """Make an empty tagger; spaCy then loads its weights."""
     return WindowTagger(name)
 
 
 @Language.factory(LEMMATIZER, assigns=["token.lemma"], requires=["token.tag"])
-def create_lemmatizer(nlp: Language, name: str) -> RuleLemmatizer:
+def create_lemmatizer(nlp: Language, name: str) -> RuleLemmatizer:  # noqa: ARG001  spaCy calls it so
     """Make the lemmatizer."""
     return RuleLemmatizer(name)

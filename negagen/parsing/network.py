@@ -32,10 +32,10 @@ _RUN = re.compile(r"(.)\1{2,}")
 
 
 def features(word: str) -> list[str]:
-    """Return the names of a word's features: form, affixes, shape, capitals. Pure and stable across versions."""
+    """Return the names of a word's features: form, affixes, shape, capitals. The weights depend on them."""
     lower = _DIGIT.sub("0", word.lower())
-    shape = _RUN.sub(r"\1\1", "".join(
-        "d" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in word[:12]))
+    kinds = ("d" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in word[:12])
+    shape = _RUN.sub(r"\1\1", "".join(kinds))
     if not any(c.isalpha() for c in word):
         case = "none"
     elif word.islower():
@@ -57,7 +57,7 @@ class Weights:
     """The trained numbers.
 
     embedding int8[features, D]; first int8[2r+1, D, H]; second int8[(2q+1)*H, G]; third int8[G, tags]. Each
-    layer has float32 scales and float32 biases per output channel; those of the first layer are in table steps.
+    layer has float32 scales and biases per output channel; those of the first layer are in table steps.
     """
 
     tags: tuple[str, ...]
@@ -91,16 +91,16 @@ class Weights:
             return cls(tags=tuple(names["tags"]), features=tuple(names["features"]), **arrays)
         except Exception as error:
             raise ResourceError(
-                "the weights of the bundled tagger cannot be read: expected the npz archive that negagen ships; "
-                "reinstall negagen"
+                "the weights of the bundled tagger cannot be read: expected the npz archive that negagen "
+                "ships; reinstall negagen"
             ) from error
 
 
 class Network:
     """Tags sequences of word types.
 
-    Word types are numbered as they come (`type_id`) and their first-layer tables are kept until `forget`.
-    Not safe for use from several threads at once.
+    Word types are numbered as they come (`type_id`); their first-layer tables are kept until `forget`. Not
+    for use from several threads at once.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -110,7 +110,7 @@ class Network:
         self._radius = weights.first.shape[0] // 2
         self._hidden = weights.first.shape[2]
         self._reach = weights.second.shape[0] // self._hidden // 2
-        self._first = weights.first.astype(np.float32).transpose(1, 0, 2).reshape(weights.first.shape[1], -1)
+        self._first = weights.first.astype(np.float64).transpose(1, 0, 2).reshape(weights.first.shape[1], -1)
         self._first_scale = np.tile(weights.first_scale.astype(np.float64), weights.first.shape[0])
         self._second = weights.second.astype(np.float32)
         self._third = weights.third.astype(np.float32)
@@ -146,17 +146,16 @@ class Network:
         """Compute the first-layer tables of the word types that came since the last call."""
         rows = self._rows
         embedding = self.weights.embedding
-        vectors = np.array([embedding[[rows[name] for name in names if name in rows]].sum(0, dtype=np.int32)
-                            for names in self._pending], np.float32)
-        exact = (vectors @ self._first).astype(np.float64)
-        steps = np.clip(np.rint(exact * self._first_scale), -4095, 4095).astype(np.int16)
+        found = ([rows[name] for name in names if name in rows] for names in self._pending)
+        vectors = np.array([embedding[bag].sum(0, dtype=np.int64) for bag in found], np.float64)
+        steps = np.clip(np.rint(vectors @ self._first * self._first_scale), -4095, 4095).astype(np.int16)
         fresh = steps.reshape(len(vectors), -1, self._hidden).transpose(1, 0, 2)
         needed = self._filled + len(vectors)
         if needed > self._table.shape[1]:
             grown = np.zeros((self._table.shape[0], max(1024, 2 * needed), self._hidden), np.int16)
-            grown[:, :self._filled] = self._table[:, :self._filled]
+            grown[:, : self._filled] = self._table[:, : self._filled]
             self._table = grown
-        self._table[:, self._filled:needed] = fresh
+        self._table[:, self._filled : needed] = fresh
         self._filled = needed
         self._pending.clear()
 
@@ -202,4 +201,5 @@ class Network:
         third = second @ self._third
         third *= self.weights.third_scale
         third += self.weights.third_bias
-        return third.argmax(1)
+        tags: npt.NDArray[np.intp] = third.argmax(1)
+        return tags

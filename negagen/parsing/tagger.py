@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -30,15 +31,16 @@ class BundledTagger(Generic[T]):
 
     `nlp` is the loaded bundled pipeline, `make_token` makes the caller's token from a word and its tag; it is
     called once per pair, and the token is shared from then on. spaCy's tokenizer treats what stands between
-    white space on its own, so each such chunk is tokenised once and remembered. Memory is bounded. Not for use
-    from several threads at once. Raises PipelineError when `nlp` lacks the bundled tagger.
+    white space on its own, so each such chunk is tokenised once and remembered. Memory is bounded. Not for
+    use from several threads at once. Raises PipelineError when `nlp` lacks the bundled tagger.
     """
 
     def __init__(self, nlp: Language, make_token: Callable[[str, str], T]) -> None:
         component = nlp.get_pipe(COMPONENT) if COMPONENT in nlp.pipe_names else None
         if not isinstance(component, WindowTagger):
             raise PipelineError(
-                f"the pipeline has no {COMPONENT!r} component (it has: {', '.join(nlp.pipe_names) or 'none'}); "
+                f"the pipeline has no {COMPONENT!r} component (it has: "
+                f"{', '.join(nlp.pipe_names) or 'none'}); "
                 "load the pipeline that negagen ships, negagen/parsing/model"
             )
         network = Network(component.weights)
@@ -47,7 +49,7 @@ class BundledTagger(Generic[T]):
         self._network = network
 
     def tag(self, texts: Sequence[str]) -> list[tuple[list[int], list[T]]]:
-        """Return per text the start offsets of its tokens and the tokens. Never depends on the other texts."""
+        """Return per text the start offsets of its tokens and the tokens. Texts do not affect each other."""
         tagged: list[tuple[list[int], list[T]]] = []
         for at in range(0, len(texts), BLOCK):
             if len(self._chunks) > MAX_CHUNKS or len(self._tokens) > MAX_TOKENS:
@@ -77,7 +79,7 @@ class BundledTagger(Generic[T]):
         tags = self._network.predict(types, np.diff(text_ends))
         tokens = list(map(self._tokens.__getitem__, (types * 64 + tags).tolist()))
         bounds = text_ends.tolist()
-        return ((starts[a:b], tokens[a:b]) for a, b in zip(bounds, bounds[1:], strict=False))
+        return ((starts[a:b], tokens[a:b]) for a, b in pairwise(bounds))
 
     def _places(self, texts: Sequence[str], chunks: _Integers, per_text: _Integers) -> _Integers:
         """Return where each chunk begins in its text."""
@@ -86,7 +88,7 @@ class BundledTagger(Generic[T]):
         text_ends = np.concatenate([[0], ends])[np.cumsum(per_text)]
         text_starts = np.concatenate([[0], text_ends[:-1]])
         places: _Integers = ends - steps - np.repeat(text_starts, per_text)
-        # one blank between chunks and none around them accounts for every character; all else is looked at again
+        # one blank between chunks and none around them accounts for every character; the rest is looked at
         sizes = np.fromiter(map(len, texts), np.intp, len(texts))
         odd = np.flatnonzero((text_ends - text_starts - 1 != sizes) & (per_text > 0))
         first = np.cumsum(per_text) - per_text
