@@ -8,7 +8,7 @@ _NUMERAL = re.compile(r"\d[\d,]*")
 _LONE_LETTER = re.compile(r"[a-z](?:$|[-.&\d])")
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz]{2,}\d*$")
 _CAPITALS = re.compile(r"[A-Z]{2,4}s?\d*$")
-_OPENING = "\"'([{`“‘"
+_AROUND = "\"'()[]{}`“”‘’.,;:!?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Articles:
 
     def __call__(self, word: str) -> str:
         """``"a"`` or ``"an"`` before `word`, whose capitals matter ("an XKL", but "a red")."""
-        word = word.lstrip(_OPENING)
+        word = word.strip(_AROUND)
         if not word:
             return "a"
         lower = word.lower().replace("’", "'")
-        head = lower.partition("-")[0].rstrip(".,;:!?").removesuffix("'s")
+        head = lower.partition("-")[0].removesuffix("'s")
         for form in (lower, head):
             if form in self.a_words:
                 return "a"

@@ -26,9 +26,21 @@ class Lexicon:
     """
 
     __slots__ = (
-        "actions", "attributes", "article", "fingerprint", "nouns", "numbers", "relations", "sources", "units",
-        "_classes", "_contraries", "_frequency", "_lemmas", "_protected",
-    )  # fmt: skip
+        "_classes",
+        "_contraries",
+        "_frequency",
+        "_lemmas",
+        "_protected",
+        "actions",
+        "article",
+        "attributes",
+        "fingerprint",
+        "nouns",
+        "numbers",
+        "relations",
+        "sources",
+        "units",
+    )
 
     nouns: Mapping[str, Entry]
     attributes: Mapping[str, Entry]
@@ -82,25 +94,25 @@ class Lexicon:
     def relation(self, name: str) -> RelationEntry | None:
         return self.relations.get(name)
 
-    def contraries(self, name: str, object: Entry | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """What may replace relation `name` before the noun `object`, and the running sum of weights.
+    def contraries(self, name: str, target: Entry | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What may replace relation `name` before the noun `target`, and the running sum of weights.
 
         Both are empty for an unknown relation and for an object before which it is left alone.
         """
-        key = (name, None if object is None else object.lemma)
+        key = (name, None if target is None else target.lemma)
         if key not in self._contraries:
-            self._contraries[key] = self._find_contraries(name, object)
+            self._contraries[key] = self._find_contraries(name, target)
         return self._contraries[key]
 
-    def _find_contraries(self, name: str, object: Entry | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    def _find_contraries(self, name: str, target: Entry | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
         entry = self.relations.get(name)
-        sense = next((sense for sense in entry.senses if sense.suits(object)), None) if entry else None
+        sense = next((sense for sense in entry.senses if sense.suits(target)), None) if entry else None
         if sense is None:
             return (), ()
         weights = {
             other: high - low
             for other, (low, high) in zip(sense.replacements, pairwise((0, *sense.cumulative)), strict=True)
-            if other in self.relations and self.relations[other].may_precede(object)
+            if other in self.relations and self.relations[other].may_precede(target)
         }
         return tuple(weights), tuple(accumulate(weights.values()))
 
@@ -296,13 +308,23 @@ def _lemmas(
     attributes: Mapping[str, Entry],
     others: list[list[str]],
 ) -> dict[tuple[str, str], str]:
-    """(form, tag) to lemma; an entry's forms win over those merely seen in captions."""
+    """(form, tag) to lemma; an entry's forms win over those merely seen in captions.
+
+    Where two entries share a form ("people"), it is that of the one it names, else of the commoner one.
+    """
     table = {(form, tag): lemma for form, tag, lemma in others}
     for entries in (attributes, actions, nouns):
-        for lemma, entry in entries.items():
+        for entry in sorted(entries.values(), key=_frequency):
             for tag, form in entry.forms.items():
-                table[form, tag] = lemma
+                table[form, tag] = entry.lemma
+    for entry in nouns.values():
+        if entry.plural_only:
+            table[entry.lemma, "NNS"] = entry.lemma
     return table
+
+
+def _frequency(entry: Entry) -> int:
+    return entry.frequency
 
 
 def _classes(*kinds: Mapping[str, Entry]) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -70,14 +70,14 @@ class Entry:
         *,
         transitive: bool,
         subject: "Entry | None",
-        object: "Entry | None" = None,
+        object: "Entry | None" = None,  # noqa: A002 (the grammatical term)
         preposition: str = "",
     ) -> "Entry | None":
         """The sense of this action that fits its surroundings and has most replacements, or None.
 
-        `object` is the direct object of a transitive action, or that of the `preposition` after an intransitive
-        one (`preposition` is "" at the end of a clause). An unknown subject fits anything, an unknown object only
-        what is not choosy.
+        `object` is the direct object of a transitive action, or that of the `preposition` after an
+        intransitive one (`preposition` is "" at the end of a clause). An unknown subject fits anything, an
+        unknown object only what is not choosy.
         """
         frame = "transitive" if transitive else "intransitive"
         return _richest(
@@ -123,9 +123,10 @@ class RelationEntry:
     """A relation between two things, named by its words ("in front of").
 
     ``converse`` holds of (b, a) exactly when this holds of (a, b); ``entails`` are relations that hold
-    with it, ``overlaps`` those that may; ``replacements`` contradict it. ``viewpoint`` marks relations
-    that turn round with the viewer (left, right) and are never offered. Which replacements make sense depends on
-    the object: `Lexicon.contraries` draws from the `senses` and knows what each relation can be said of (``objects``).
+    with it, ``overlaps`` those that may; ``replacements`` contradict it. ``viewpoint`` marks relations that
+    turn round with the viewer (left, right) and are never offered. Which replacements make sense depends
+    on the object: `Lexicon.contraries` picks among the `senses` and knows what each relation can be said of
+    (``objects``).
     """
 
     name: str

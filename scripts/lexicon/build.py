@@ -1,10 +1,10 @@
 """Compiles rules/en/lexicon and WordNet into negagen/lexicon/en.json.
 
     python scripts/lexicon/build.py --wordnet /usr/share/wordnet
-    python scripts/lexicon/build.py --wordnet /usr/share/wordnet --captions captions.parquet --pipeline en_core_web_sm
+    python scripts/lexicon/build.py --wordnet /usr/share/wordnet --captions FILE --pipeline en_core_web_sm
 
-With --captions the word counts (rules/en/lexicon/statistics.json) are taken anew first. The same input gives the
-same bytes. See README.md beside this file.
+With --captions the word counts (rules/en/lexicon/statistics.json) are taken anew first. The same input gives
+the same bytes. See README.md beside this file.
 """
 
 from __future__ import annotations

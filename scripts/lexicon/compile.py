@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from itertools import combinations
 from math import sqrt
 from typing import Any
@@ -417,7 +416,9 @@ def unit_rows(sources: Sources, nouns: Nouns, inflector: Inflector) -> list[list
             units.setdefault(surface, (kind, lemma))
 
     for lemma in [*nouns.lemmas, *sorted(set(sources.never) | set(sources.compounds))]:
-        if _FUNCTION_WORDS.isdisjoint(lemma.split(" ")) or lemma in nouns.senses:
+        if lemma in nouns.senses or (
+            _FUNCTION_WORDS.isdisjoint(lemma.split(" ")) and lemma not in sources.idioms
+        ):
             add(lemma, "noun", lemma)
             if lemma not in nouns.plural_only:
                 add(inflector.plural(lemma), "noun", lemma)

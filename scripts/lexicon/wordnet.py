@@ -27,12 +27,12 @@ _LEXICOGRAPHER = {
     "adj": ["all", "pert"],
     "adv": ["all"],
     "noun": (
-        "Tops act animal artifact attribute body cognition communication event feeling food group location motive "
-        "object person phenomenon plant possession process quantity relation shape state substance time"
+        "Tops act animal artifact attribute body cognition communication event feeling food group location "
+        "motive object person phenomenon plant possession process quantity relation shape state substance time"
     ).split(),
     "verb": (
-        "body change cognition communication competition consumption contact creation emotion motion perception "
-        "possession social stative weather"
+        "body change cognition communication competition consumption contact creation emotion motion "
+        "perception possession social stative weather"
     ).split(),
 }
 _PARTS = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
@@ -81,16 +81,16 @@ def _below(synset: Any) -> Any:
 def open_wordnet(folder: Path) -> Iterator[WordNet]:
     """WordNet from a folder of its database files, read through NLTK.
 
-    NLTK reads corpora only below its own data path and wants ``lexnames`` and ``index.sense`` beside them, which
-    Debian's ``wordnet-base`` lacks, so the files are laid out afresh in a temporary folder. Nothing here looks
-    senses up by key, so an empty ``index.sense`` will do.
+    NLTK reads corpora only below its own data path and wants ``lexnames`` and ``index.sense`` beside
+    them, which Debian's ``wordnet-base`` lacks, so the files are laid out afresh in a temporary folder.
+    Nothing here looks senses up by key, so an empty ``index.sense`` will do.
     Raises `WordNetError` when files are missing.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise WordNetError(
-            f"{folder}: no WordNet database here ({missing[0]} is missing); install Debian's wordnet-base and pass "
-            "--wordnet /usr/share/wordnet, or the folder of any WordNet 3.x 'dict'"
+            f"{folder}: no WordNet database here ({missing[0]} is missing); install Debian's wordnet-base "
+            "and pass --wordnet /usr/share/wordnet, or the folder of any WordNet 3.x 'dict'"
         )
     import nltk
     from nltk.corpus.reader.wordnet import WordNetCorpusReader

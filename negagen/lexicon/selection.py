@@ -1,0 +1,59 @@
+"""Which nouns captions put after which verb and preposition, so that a replacement fits its place.
+
+A class says that a couch and a tree exclude one another; only usage says that one does not sit on a tree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from negagen.errors import ResourceError
+from negagen.types import Parse, Relation
+
+FILE_NAME: Final = "selection.json"
+FORMAT: Final = 1
+_MIN_SHARE: Final = 0.0004
+
+
+class Selection:
+    """Counts of nouns by context; immutable."""
+
+    def __init__(self, contexts: Mapping[str, tuple[int, Mapping[str, int]]]) -> None:
+        self._allowed: dict[str, frozenset[str]] = {
+            context: frozenset(noun for noun, count in nouns.items() if count >= total * _MIN_SHARE)
+            for context, (total, nouns) in contexts.items()
+        }
+
+    def allows(self, context: str, noun: str) -> bool:
+        """Whether captions use `noun` in `context`; a context too rare to judge allows anything."""
+        allowed = self._allowed.get(context)
+        return allowed is None or noun in allowed
+
+
+@cache
+def load_selection() -> Selection:
+    """The counts of the installed package. Raises `ResourceError` when the file is missing or damaged."""
+    path = files("negagen.lexicon") / FILE_NAME
+    try:
+        document = json.loads(path.read_bytes())
+        if document.get("format") != FORMAT:
+            raise ResourceError(
+                f"{path}: expected format {FORMAT}, found {document.get('format')}; reinstall negagen"
+            )
+        return Selection({name: (total, nouns) for name, (total, nouns) in document["contexts"].items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ResourceError(
+            f"{path}: not a file of selection counts ({error!r}); reinstall negagen"
+        ) from error
+
+
+def context_of(parse: Parse, relation: Relation) -> str:
+    """The context that `relation` puts its object in: "sit on", "ride", "in"; "" for a coordination."""
+    if relation.kind == "coordination":
+        return ""
+    verb = parse.tokens[relation.verb].lemma if relation.verb >= 0 else ""
+    return f"{verb} {relation.name}".strip()
