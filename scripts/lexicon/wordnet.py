@@ -28,7 +28,8 @@ _LEXICOGRAPHER = {
     "adv": ["all"],
     "noun": (
         "Tops act animal artifact attribute body cognition communication event feeling food group location "
-        "motive object person phenomenon plant possession process quantity relation shape state substance time"
+        "motive object person phenomenon plant possession process quantity relation shape state substance "
+        "time"
     ).split(),
     "verb": (
         "body change cognition communication competition consumption contact creation emotion motion "
