@@ -72,7 +72,6 @@ class Rule(BaseModel):
     target: Target = Target()
     unless: Unless = Unless()
     words: dict[str, tuple[str, ...]] = {}
-    fits: dict[str, tuple[str, ...]] = {}
     replace_with: tuple[str, ...] = Field(default=(), alias="with")
     example: tuple[Example, ...] = ()
     path: str = Field(default="", exclude=True)

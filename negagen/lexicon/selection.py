@@ -12,7 +12,6 @@ from importlib.resources import files
 from typing import Final
 
 from negagen.errors import ResourceError
-from negagen.types import Parse, Relation
 
 FILE_NAME: Final = "selection.json"
 FORMAT: Final = 1
@@ -51,9 +50,6 @@ def load_selection() -> Selection:
         ) from error
 
 
-def context_of(parse: Parse, relation: Relation) -> str:
-    """The context that `relation` puts its object in: "sit on", "ride", "in"; "" for a coordination."""
-    if relation.kind == "coordination":
-        return ""
-    verb = parse.tokens[relation.verb].lemma if relation.verb >= 0 else ""
-    return f"{verb} {relation.name}".strip()
+def context_name(verb: str, preposition: str) -> str:
+    """The name of the place after a verb (lemma) and a preposition, either of which may be ""."""
+    return f"{verb} {preposition}".strip()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from negagen.lexicon import Entry, Lexicon, RelationEntry
+from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon.selection import load_selection
+from negagen.ops.context import context_of
 from negagen.ops.pronouns import pronoun_splices
-from negagen.ops.suits import suits
 from negagen.realise import noun_form, verb_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Parse, Phrase, Splice
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS = 6
+_VERBS = re.compile("[VG]")
 
 
 class Site(NamedTuple):
@@ -39,6 +42,7 @@ class _Replace:
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._classes = rule.target.classes
+        self._senses: dict[str, tuple[Entry, ...]] = {}
         self._own = {
             word: (tuple(choices), tuple(accumulate([1] * len(choices)))) for word, choices in rule.words.items()
         }
@@ -66,7 +70,7 @@ class _Replace:
         """The splices that put `new` at `site`; empty when it has no form that fits there."""
         raise NotImplementedError
 
-    def _choices(self, word: str, entry: Entry | RelationEntry | None) -> tuple[Sequence[str], Sequence[int]]:
+    def _choices(self, word: str, entry: Entry | None) -> tuple[Sequence[str], Sequence[int]]:
         """What may replace `word`: the rule's own list if it has one, else the lexicon's."""
         if self._own:
             return self._own.get(word, ((), ()))
@@ -74,19 +78,35 @@ class _Replace:
             return (), ()
         return entry.replacements, entry.cumulative
 
-    def _covers(self, entry: Entry | RelationEntry) -> bool:
-        names = (entry.kind,) if isinstance(entry, RelationEntry) else entry.classes
-        return any(name == wanted or name.startswith(f"{wanted}.") for name in names for wanted in self._classes)
+    def _covered(self, entry: Entry) -> tuple[Entry, ...]:
+        """The senses of `entry` that have replacements and are of the rule's classes."""
+        senses = self._senses.get(entry.lemma)
+        if senses is None:
+            senses = tuple(
+                sense for sense in entry.senses if sense.replacements and (not self._classes or self._covers(sense))
+            )
+            self._senses[entry.lemma] = senses
+        return senses
+
+    def _covers(self, entry: Entry) -> bool:
+        return any(
+            name == wanted or name.startswith(f"{wanted}.") for name in entry.classes for wanted in self._classes
+        )
 
 
 class ReplaceObject(_Replace):
     """Another thing of the same class in the same number: "a man on a horse" -> "a man on a cow".
 
     Replaces the whole head unit, keeps the phrase's number, and lets pronouns follow the gender of a person.
-    Words with no form in that number, or of the other countability, are passed over.
+    Words with no form in that number, of the other countability, or that captions do not use after the same verb
+    and preposition are passed over.
     """
 
     role = "object"
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        super().__init__(rule, lexicon)
+        self._selection = load_selection()
 
     def _sites(self, parse: Parse) -> list[Site]:
         sites = []
@@ -102,11 +122,29 @@ class ReplaceObject(_Replace):
         entry = self._lexicon.noun(new)
         if text is None or (entry is not None and not fits_noun(parse, phrase, entry)):
             return ()
+        if not self._own and entry is not None and not self._idiomatic(parse, site.phrase, entry):
+            return ()
         splice = Splice(site.start, site.stop, text)
         if phrase.family != "person":
             return (splice,)
         pronouns = pronoun_splices(parse, site.phrase, new)
         return () if pronouns is None else tuple(sorted([splice, *pronouns], key=lambda s: s.start))
+
+    def _idiomatic(self, parse: Parse, phrase: int, new: Entry) -> bool:
+        """Whether captions use `new` in the phrase's place: after that preposition, before that verb."""
+        old = parse.phrases[phrase].entry
+        for relation in parse.relations:
+            if relation.object == phrase and not self._selection.allows(context_of(parse, relation), new.lemma):
+                return False
+            if relation.subject == phrase and relation.verb >= 0:
+                verb = parse.tokens[relation.verb].entry
+                if verb is not None and _can_do(old, verb) and not _can_do(new, verb):
+                    return False
+        return True
+
+
+def _can_do(noun: Entry | None, verb: Entry) -> bool:
+    return noun is not None and any(sense.suits_subject(noun) for sense in verb.senses)
 
 
 def fits_noun(parse: Parse, phrase: Phrase, entry: Entry) -> bool:
@@ -166,8 +204,8 @@ class ReplaceAttribute(_Replace):
         noun = parse.phrases[number].entry
         return [
             Site(index, stop, word, sense.replacements, sense.cumulative, number)
-            for sense in entry.senses
-            if sense.replacements and (not self._classes or self._covers(sense)) and sense.suits(noun)
+            for sense in self._covered(entry)
+            if sense.suits(noun)
         ]
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
@@ -181,7 +219,7 @@ class ReplaceRelation(_Replace):
     """A preposition that contradicts the caption's: "a cat under a table" -> "a cat on a table".
 
     A preposition after a verb is replaced only after the verbs of `target.words`, since others may own it ("looking
-    at"); `fits` says which things a new relation can be said of.
+    at"). What may replace it depends on its object.
     """
 
     role = "relation"
@@ -189,14 +227,15 @@ class ReplaceRelation(_Replace):
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         super().__init__(rule, lexicon)
         self._verbs = frozenset(rule.target.words)
-        self._fits = {name: frozenset(names) for name, names in rule.fits.items()}
 
     def _sites(self, parse: Parse) -> list[Site]:
         sites = []
         for number, relation in enumerate(parse.relations):
             if not relation.name or (relation.verb >= 0 and parse.tokens[relation.verb].lemma not in self._verbs):
                 continue
-            choices, cumulative = self._choices(relation.name, self._lexicon.relation(relation.name))
+            noun = parse.phrases[relation.object].entry
+            own = self._own.get(relation.name, ((), ()))
+            choices, cumulative = own if self._own else self._lexicon.contraries(relation.name, noun)
             if choices:
                 sites.append(
                     Site(relation.start, relation.stop, relation.name, choices, cumulative, relation.object, number)
@@ -204,9 +243,6 @@ class ReplaceRelation(_Replace):
         return sites
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
-        fits = self._fits.get(new)
-        if fits is not None and not suits(fits, parse.phrases[site.phrase]):
-            return ()
         return (Splice(site.start, site.stop, new),)
 
 
@@ -220,41 +256,38 @@ class ReplaceAction(_Replace):
     role = "action"
 
     def _sites(self, parse: Parse) -> list[Site]:
-        by_verb = {relation.verb: number for number, relation in enumerate(parse.relations) if relation.verb >= 0}
         sites: list[Site] = []
-        for index, token in enumerate(parse.tokens):
-            if (token.entry is None and not self._own) or parse.codes[index] not in "VG":
-                continue
-            number = by_verb.get(index, -1)
+        for match in _VERBS.finditer(parse.codes):
+            index = match.start()
+            token = parse.tokens[index]
             if self._own:
                 choices, cumulative = self._own.get(token.lemma, ((), ()))
                 if choices:
-                    sites.append(Site(index, index + 1, token.lemma, choices, cumulative, -1, number))
+                    sites.append(Site(index, index + 1, token.lemma, choices, cumulative, -1))
             elif token.entry is not None and not any(p.start <= index < p.stop for p in parse.phrases):
-                sites += [
-                    Site(index, index + 1, token.lemma, sense.replacements, sense.cumulative, -1, number)
-                    for sense in token.entry.senses
-                    if sense.replacements and self._fits(parse, index, number, sense)
-                ]
+                number = next((n for n, relation in enumerate(parse.relations) if relation.verb == index), -1)
+                sense = self._sense(parse, index, number, token.entry)
+                if sense is not None and sense.replacements and (not self._classes or self._covers(sense)):
+                    sites.append(
+                        Site(index, index + 1, token.lemma, sense.replacements, sense.cumulative, -1, number)
+                    )
         return sites
 
-    def _fits(self, parse: Parse, index: int, number: int, sense: Entry) -> bool:
-        if self._classes and not self._covers(sense):
-            return False
-        if number < 0:
-            before = [phrase for phrase in parse.phrases if phrase.stop <= index]
-            subject = before[-1].entry if before else None
-            has_object = parse.codes[index + 1 : index + 2] in ("D", "O")
-        else:
-            relation = parse.relations[number]
-            subject = parse.phrases[relation.subject].entry
-            has_object = relation.kind == "verb"
-            if has_object and not sense.suits(parse.phrases[relation.object].entry):
-                return False
-        if not sense.suits_subject(subject) or sense.frame == ("intransitive" if has_object else "transitive"):
-            return False
+    def _sense(self, parse: Parse, index: int, number: int, entry: Entry) -> Entry | None:
+        """The sense of the verb at token `index` in which it stands there; `number` is its relation or -1."""
         following = parse.tokens[index + 1] if index + 1 < len(parse.tokens) else None
-        return has_object or following is None or following.code in ".," or sense.takes(following.lower)
+        if number >= 0:
+            relation = parse.relations[number]
+            subject, object_ = parse.phrases[relation.subject].entry, parse.phrases[relation.object].entry
+            transitive = relation.kind == "verb"
+        else:
+            before = [phrase for phrase in parse.phrases if phrase.stop <= index]
+            subject, object_ = before[-1].entry if before else None, None
+            transitive = following is not None and following.code in "DO"
+        preposition = following.lower if following is not None and following.code not in ",." else ""
+        return entry.action_sense(
+            transitive=transitive, subject=subject, object=object_, preposition="" if transitive else preposition
+        )
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         text = verb_form(self._lexicon, new, parse.tokens[site.start].tag)

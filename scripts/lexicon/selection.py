@@ -1,0 +1,66 @@
+"""What captions put after which verb and preposition: counts that keep replacements idiomatic.
+
+    python -m scripts.lexicon.selection --captions captions.parquet
+
+Parses the captions with negagen itself and writes negagen/lexicon/selection.json: for each context ("sit on", "ride",
+"in") seen often enough, the nouns seen in it at least twice. Only these counts enter the repository, never a caption.
+Run it after a change of the grammar or of the noun classes; the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from negagen.lexicon import load
+from negagen.lexicon.selection import FILE_NAME, FORMAT
+from negagen.ops.context import context_of
+from negagen.parsing import load_parser
+
+MIN_CONTEXT = 40
+MIN_PAIR = 2
+BATCH = 2000
+OUTPUT = Path(__file__).parents[2] / "negagen" / "lexicon" / FILE_NAME
+
+
+def count(captions: list[str]) -> dict[str, Counter[str]]:
+    """Nouns of the lexicon by context."""
+    lexicon = load()
+    parser = load_parser("bundled", lexicon)
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for at in range(0, len(captions), BATCH):
+        for parse in parser.parse(captions[at : at + BATCH]):
+            for relation in parse.relations:
+                context = context_of(parse, relation)
+                phrase = parse.phrases[relation.object]
+                if context and phrase.entry is not None:
+                    found[context][phrase.lemma] += 1
+    return found
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--captions", type=Path, required=True, help="Parquet with a string column `caption`")
+    arguments.add_argument("--output", type=Path, default=OUTPUT)
+    options = arguments.parse_args()
+    captions = [text for text in pq.read_table(options.captions, columns=["caption"])["caption"].to_pylist() if text]
+    contexts = {}
+    for context, nouns in sorted(count(captions).items()):
+        if nouns.total() >= MIN_CONTEXT:
+            kept = sorted((noun, n) for noun, n in nouns.items() if n >= MIN_PAIR)
+            contexts[context] = [nouns.total(), dict(kept)]
+    document = {
+        "format": FORMAT,
+        "source": "COCO 2017 validation captions (CC BY 4.0): counts only",
+        "contexts": contexts,
+    }
+    options.output.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"{len(contexts)} contexts, {sum(len(n) for _, n in contexts.values())} pairs, {options.output}")
+
+
+if __name__ == "__main__":
+    main()
