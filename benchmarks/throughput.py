@@ -2,8 +2,8 @@
 
 Every run is the command line in a process of its own, held to as many cores as it has workers; its time is
 the wall clock's, from start to exit, imports included. With --repeat the captions are written N times
-over into a temporary file first. With --pipeline the same is done through that spaCy pipeline, beside the rate
-at which it tags the captions when nothing else is done.
+over into a temporary file first. With --pipeline the same is done through that spaCy pipeline, beside the
+rate at which it tags the captions when nothing else is done.
 
     python benchmarks/throughput.py captions.parquet
     python benchmarks/throughput.py captions.parquet --repeat 100 --workers 1 2 --runs 1
@@ -154,7 +154,7 @@ def tagging_rate(path: Path, pipeline: str) -> float:
 def table(runs: list[Run]) -> str:
     """The runs as Markdown."""
     lines = [
-        "| captions | pipeline | workers | k | s | captions/s | after loading | MiB, MiB a worker | tagging alone |",
+        "| captions | pipeline | workers | k | s | captions/s | after loading | MiB (a worker) | tagging |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:

@@ -6,6 +6,7 @@ to disk by whoever computed them; only their numbers and counts travel between p
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -86,6 +87,9 @@ class _Maker:
         negator = work.spec.build()
         self.identity = Identity.of(negator)
         self._negator = TableNegator(negator, work.column, work.id_column)
+        # The lexicon's objects live as long as we do: a collector that need not visit them is a sixth faster.
+        gc.collect()
+        gc.freeze()
         columns = [work.column] if work.id_column is None else [work.column, work.id_column]
         self._stream = RowStream(work.source, columns)
 
@@ -109,6 +113,7 @@ class InProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._maker = None
+        gc.unfreeze()
 
     def identity(self) -> Identity:
         """What the negator says of itself."""
