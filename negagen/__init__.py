@@ -24,7 +24,16 @@ _PUBLIC = {
     "TableNegator": "negagen.batch.table",
 }
 
-__all__ = ["Edit", "Negative", "NegagenError", "Negator", "Rejection", "Result", "TableNegator", "__version__"]
+__all__ = [
+    "Edit",
+    "NegagenError",
+    "Negative",
+    "Negator",
+    "Rejection",
+    "Result",
+    "TableNegator",
+    "__version__",
+]
 
 if TYPE_CHECKING:
     from negagen.batch.table import TableNegator
@@ -33,7 +42,7 @@ if TYPE_CHECKING:
     from negagen.types import Edit, Negative, Rejection, Result
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (the module protocol)
+def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'negagen' has no attribute {name!r}")

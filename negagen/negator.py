@@ -22,7 +22,7 @@ from negagen.realise import realise
 from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
 from negagen.seeding import Stream, key_of
-from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result
+from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result, Status
 
 _ORDERS: Final = 1024  # precomputed weighted orders of the rules, one of which each caption draws
 _MAX_POSITIVES: Final = 2
@@ -119,7 +119,7 @@ class Negator:
         A key tells apart rows of equal text that shall get different draws. `epoch` overrides the negator's own.
         """
         epoch = self.epoch if epoch is None else epoch
-        pairs = iter(zip(texts, keys if keys is not None else repeat(None)))
+        pairs = iter(zip(texts, keys if keys is not None else repeat(None), strict=False))
         while batch := list(islice(pairs, batch_size)):
             reasons = [unusable(text) for text, _ in batch]
             usable = [text for (text, _), reason in zip(batch, reasons, strict=True) if text is not None and not reason]
@@ -168,14 +168,17 @@ class Negator:
                 if len(negatives) == self.k:
                     return Result(parse.text, tuple(negatives), tuple(positives), tuple(rejected), "ok")
             queues = remaining
-        status = "partial" if negatives else "none"
+        status: Status = "partial" if negatives else "none"
         return Result(
-            parse.text, tuple(negatives), tuple(positives), tuple(rejected), status, _shortfall(parse, rejected)
+            parse.text,
+            tuple(negatives),
+            tuple(positives),
+            tuple(rejected),
+            status,
+            _shortfall(parse, rejected),
         )
 
-    def _candidates(
-        self, parse: Parse, rules: Sequence[_Active], stream: Stream
-    ) -> Iterator[tuple[Rule, Candidate]]:
+    def _candidates(self, parse: Parse, rules: Sequence[_Active], stream: Stream) -> Iterator[tuple[Rule, Candidate]]:
         for active in rules:
             for candidate in active.operation.propose(parse, stream.fork(active.key)):
                 if (active.before or active.after or active.words) and _excepted(parse, candidate, active):
@@ -212,7 +215,12 @@ def _activate(rule: Rule, lexicon: Lexicon) -> _Active:
     operation = OPERATIONS[rule.op, rule.role](rule, lexicon)
     unless = rule.unless
     return _Active(
-        rule, operation, key_of(rule.name), frozenset(unless.before), frozenset(unless.after), frozenset(unless.words)
+        rule,
+        operation,
+        key_of(rule.name),
+        frozenset(unless.before),
+        frozenset(unless.after),
+        frozenset(unless.words),
     )
 
 

@@ -63,7 +63,11 @@ def agreement(lexicon: Lexicon, parse: Parse, phrase: int, *, plural: bool) -> l
     if index == UNKNOWN:
         return None
     verb, was_plural = parse.tokens[index], parse.phrases[phrase].plural
-    if verb.code == "V" and verb.tag not in ("VBZ", "VBP") or verb.tag == "MD" or verb.tag == "VBD" and verb.code != "B":
+    if (
+        (verb.code == "V" and verb.tag not in ("VBZ", "VBP"))
+        or verb.tag == "MD"
+        or (verb.tag == "VBD" and verb.code != "B")
+    ):
         return []
     singular_form = verb.tag == "VBZ" or verb.lower == "was"
     if singular_form == was_plural:
@@ -89,7 +93,12 @@ def inner_text(parse: Parse, start: int, stop: int) -> str:
     """
     text = parse.text[parse.starts[start] : parse.end(stop - 1)]
     first = parse.tokens[start]
-    if first.code != "M" and is_title(first) and first.text != "I" and (sentence_start(parse, start) or title_case(parse)):
+    if (
+        first.code != "M"
+        and is_title(first)
+        and first.text != "I"
+        and (sentence_start(parse, start) or title_case(parse))
+    ):
         return text[0].lower() + text[1:]
     return text
 

@@ -45,5 +45,7 @@ def _failures(rule: Rule, pipeline: str) -> list[str]:
             for text in example.allows
             if text not in texts
         ]
-        failures += [f"{example.caption!r} gave {text!r}, which is forbidden" for text in example.forbids if text in texts]
+        failures += [
+            f"{example.caption!r} gave {text!r}, which is forbidden" for text in example.forbids if text in texts
+        ]
     return failures

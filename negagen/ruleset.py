@@ -170,7 +170,9 @@ def _rule(path: Path, number: int, table: Mapping[str, Any]) -> Rule:
         roles = sorted(role for op, role in OPERATIONS if op == rule.op)
         raise RuleError(f"{path}: rule {name!r}: op {rule.op!r} takes role {' or '.join(roles)}, not {rule.role!r}")
     if (rule.role == "pattern") != bool(rule.target.pattern and rule.replace_with):
-        raise RuleError(f"{path}: rule {name!r}: role 'pattern' goes with target.pattern and `with`, and only with them")
+        raise RuleError(
+            f"{path}: rule {name!r}: role 'pattern' goes with target.pattern and `with`, and only with them"
+        )
     firing = any(example.allows and example.forbids for example in rule.example)
     if not firing or not any(example.silent for example in rule.example):
         raise RuleError(
@@ -190,7 +192,7 @@ def _explain(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
-TEMPLATE: Final = '''\
+TEMPLATE: Final = """\
 # {name}: what it does and why, in a line.
 
 [[rule]]
@@ -218,4 +220,4 @@ forbids = ["A man stands under a sunny sky"]
 [[rule.example]]
 caption = "A man stands under a sky"
 silent = true
-'''
+"""

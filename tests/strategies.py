@@ -4,8 +4,32 @@ from hypothesis import strategies as st
 
 DETERMINERS = ["A", "The", "Two", "Three", "Her", "Some", "An", ""]
 ADJECTIVES = ["", "red ", "small ", "old ", "wooden ", "black and white ", "very large ", "open "]
-NOUNS = ["dog", "cats", "bus", "umbrella", "men", "woman", "fire hydrant", "table", "living room", "t-shirt", "apples", "boxes"]
-LINKS = [" on ", " next to ", " is chasing ", " with ", ", ", " and ", " in front of ", " holding ", " stands behind ", " of "]
+NOUNS = [
+    "dog",
+    "cats",
+    "bus",
+    "umbrella",
+    "men",
+    "woman",
+    "fire hydrant",
+    "table",
+    "living room",
+    "t-shirt",
+    "apples",
+    "boxes",
+]
+LINKS = [
+    " on ",
+    " next to ",
+    " is chasing ",
+    " with ",
+    ", ",
+    " and ",
+    " in front of ",
+    " holding ",
+    " stands behind ",
+    " of ",
+]
 ENDS = ["", ".", " ", " .", "!", "  ", "\n", " \U0001f600"]
 
 

@@ -36,7 +36,9 @@ def test_any_text_gives_a_sound_result(text: str) -> None:
         assert all(text[edit.start : edit.end] == edit.old for edit in negative.edits)
         assert fold(negative.text) not in seen
         seen.add(fold(negative.text))
-        assert negative.text[: len(negative.text) - len(negative.text.lstrip())] == text[: len(text) - len(text.lstrip())]
+        assert (
+            negative.text[: len(negative.text) - len(negative.text.lstrip())] == text[: len(text) - len(text.lstrip())]
+        )
         assert ("  " in negative.text) <= ("  " in text)
     assert len(result.negatives) <= 4
     assert (result.status == "ok") == (len(result.negatives) == 4)

@@ -64,7 +64,13 @@ def test_plural_only_nouns_have_no_singular() -> None:
 
 @pytest.mark.parametrize(
     ("lemma", "tag", "form"),
-    [("ride", "VBG", "riding"), ("lie", "VBG", "lying"), ("carry", "VBZ", "carries"), ("sit", "VBD", "sat"), ("run", "VBP", "run")],
+    [
+        ("ride", "VBG", "riding"),
+        ("lie", "VBG", "lying"),
+        ("carry", "VBZ", "carries"),
+        ("sit", "VBD", "sat"),
+        ("run", "VBP", "run"),
+    ],
 )
 def test_verb_forms(lemma: str, tag: str, form: str) -> None:
     assert verb_form(LEXICON, lemma, tag) == form

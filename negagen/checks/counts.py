@@ -11,7 +11,7 @@ _ENTAILED: Final = Verdict("reject", "entailed: a smaller count holds where a la
 _OVERLAPS: Final = Verdict("reject", "the counts overlap")
 
 
-def check_count(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
+def check_count(_parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """Three dogs are two dogs and more, so only a larger count, out of the old one's range, is false."""
     if candidate.role != "count":
         return KEEP

@@ -21,15 +21,15 @@ def check_protected(parse: Parse, candidate: Candidate, context: Context) -> Ver
     for splice in candidate.splices:
         start, stop = splice.start, splice.stop
         covered = codes[start:stop]
-        if "Z" in covered or start == stop and codes[start - 1 : start + 1] == "ZZ":
+        if "Z" in covered or (start == stop and codes[start - 1 : start + 1] == "ZZ"):
             return _IDIOM
-        if covered and (covered[-1] in "u" or (stop < len(codes) and codes[stop] in "jci" and stop not in parse.units)):
+        if covered and (covered[-1] == "u" or (stop < len(codes) and codes[stop] in "jci" and stop not in parse.units)):
             return _IDIOM
         if covered and is_title(parse.tokens[start]) and not sentence_start(parse, start) and not title_case(parse):
             return _NAME
-        if candidate.role in ("object", "count") and covered:
-            if "M" in covered or (start and codes[start - 1] == "M") or codes[stop : stop + 1] == "M":
-                return _NAME
+        named = "M" in covered or (start and codes[start - 1] == "M") or codes[stop : stop + 1] == "M"
+        if candidate.role in ("object", "count") and covered and named:
+            return _NAME
         if candidate.role == "object" and candidate.old and context.lexicon.protected(candidate.old):
             return _PRONOUN
     return KEEP

@@ -39,7 +39,12 @@ class AddAttribute:
                 continue
             index = phrase.attributes[0]
             entry = parse.tokens[index].attribute
-            if entry is None or index in parse.units or not entry.replacements or not self._classes & set(entry.classes):
+            if (
+                entry is None
+                or index in parse.units
+                or not entry.replacements
+                or not self._classes & set(entry.classes)
+            ):
                 continue
             if phrase.family in self._families or parse.codes[index - 1 : index] == "R":
                 continue
@@ -98,7 +103,7 @@ class AddObject:
         return token.lemma in self._after or token.lower in self._after
 
     def _conjunct(self, parse: Parse, number: int, new: str) -> str:
-        """The new thing in the phrase's number, with an article where the phrase has a determiner; "" if it has no form."""
+        """The new thing in the phrase's number, with an article if the phrase has a determiner; "" if it has no form."""
         phrase = parse.phrases[number]
         form = noun_form(self._lexicon, new, plural=phrase.plural)
         entry = self._lexicon.noun(new)

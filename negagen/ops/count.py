@@ -21,8 +21,8 @@ class ReplaceCount:
     """Another number, with the noun and the verb made to agree.
 
     An indefinite article counts as "one", for things of `target.families` that do not follow one of
-    `target.words` (one sits on one bench). Scenes are not counted, and no form is made that captions do not use. Larger numbers are drawn as well as smaller ones; that a smaller one
-    is entailed is for the checks to say.
+    `target.words` (one sits on one bench). Scenes are not counted, and no form is made that captions do not use.
+    Larger numbers are drawn as well as smaller ones; that a smaller one is entailed is for the checks to say.
     """
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
@@ -43,7 +43,7 @@ class ReplaceCount:
         for _ in range(_ROUNDS):
             for number, (index, entry) in sites:
                 if self._words:
-                    choices = self._words.get(entry.word, [])
+                    choices = self._words.get(entry.word, ())
                     new = stream.choice(choices) if choices else ""
                 else:
                     new = entry.replacements[stream.weighted(entry.cumulative)]
@@ -69,16 +69,16 @@ class ReplaceCount:
         return (index, entry) if entry is not None and (entry.replacements or self._words) else None
 
     def _is_one(self, parse: Parse, phrase: Phrase) -> bool:
-        """Whether the phrase's article can give way to a number: no pronoun and no place may depend on its being one."""
+        """Whether an article can give way to a number: no pronoun and no place may depend on its being one."""
         if phrase.determiner < 0 or parse.tokens[phrase.determiner].lower not in ("a", "an") or phrase.plural:
             return False
-        if phrase.family not in self._families or (phrase.start and parse.tokens[phrase.start - 1].lower in self._after):
+        if phrase.family not in self._families or (
+            phrase.start and parse.tokens[phrase.start - 1].lower in self._after
+        ):
             return False
         return not any(token.lower in _SINGULAR_PRONOUNS for token in parse.tokens)
 
-    def _splices(
-        self, parse: Parse, number: int, index: int, old: NumberEntry, new: str
-    ) -> tuple[Splice, ...]:
+    def _splices(self, parse: Parse, number: int, index: int, old: NumberEntry, new: str) -> tuple[Splice, ...]:
         phrase = parse.phrases[number]
         entry = self._lexicon.number(new)
         plural = entry is None or entry.plural

@@ -43,7 +43,7 @@ class NegateVerb:
             return (Splice(index + 1, index + 1, "not"),)
         if token.code == "G":
             # After a noun, not inside a phrase ("a running dog"), a chain ("is riding") or after a preposition.
-            if before not in ("N",) or any(p.start <= index < p.stop for p in parse.phrases):
+            if before != "N" or any(p.start <= index < p.stop for p in parse.phrases):
                 return ()
             return (Splice(index, index, "not"),)
         if token.tag not in ("VBZ", "VBP") or before != "N" or token.lemma in ("have", "appear", "seem"):
@@ -74,7 +74,8 @@ class NegateObject:
             if before.lower == "with" and self._possessed(parse, phrase.start - 2):
                 splice = Splice(phrase.start - 1, phrase.start, "without")
             elif determiner in ("a", "an") and (
-                before.code == "B" and phrase.start > 1 and parse.codes[phrase.start - 2] == "O" or before.lemma in self._verbs
+                (before.code == "B" and phrase.start > 1 and parse.codes[phrase.start - 2] == "O")
+                or before.lemma in self._verbs
             ):
                 splice = Splice(phrase.determiner, phrase.determiner + 1, "no")
             if splice is not None:

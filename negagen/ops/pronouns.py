@@ -18,8 +18,8 @@ _TO_FEMININE: Final = {"he": "she", "his": "her", "him": "her", "himself": "hers
 _TO_MASCULINE: Final = {"she": "he", "her": "his", "hers": "his", "herself": "himself"}
 
 
-def pronoun_splices(parse: Parse, phrase: int, new: str) -> list[Splice] | None:
-    """The pronouns to exchange when the head of phrase number `phrase` becomes the person `new`.
+def pronoun_splices(parse: Parse, new: str) -> list[Splice] | None:
+    """The pronouns to exchange when the person that a caption speaks of becomes `new`.
 
     Returns None when the caption's pronouns may mean another person, so that no edit is safe.
     """

@@ -127,7 +127,7 @@ class ReplaceObject(_Replace):
         splice = Splice(site.start, site.stop, text)
         if phrase.family != "person":
             return (splice,)
-        pronouns = pronoun_splices(parse, site.phrase, new)
+        pronouns = pronoun_splices(parse, new)
         return () if pronouns is None else tuple(sorted([splice, *pronouns], key=lambda s: s.start))
 
     def _idiomatic(self, parse: Parse, phrase: int, new: Entry) -> bool:
@@ -238,7 +238,15 @@ class ReplaceRelation(_Replace):
             choices, cumulative = own if self._own else self._lexicon.contraries(relation.name, noun)
             if choices:
                 sites.append(
-                    Site(relation.start, relation.stop, relation.name, choices, cumulative, relation.object, number)
+                    Site(
+                        relation.start,
+                        relation.stop,
+                        relation.name,
+                        choices,
+                        cumulative,
+                        relation.object,
+                        number,
+                    )
                 )
         return sites
 
@@ -268,9 +276,7 @@ class ReplaceAction(_Replace):
                 number = next((n for n, relation in enumerate(parse.relations) if relation.verb == index), -1)
                 sense = self._sense(parse, index, number, token.entry)
                 if sense is not None and sense.replacements and (not self._classes or self._covers(sense)):
-                    sites.append(
-                        Site(index, index + 1, token.lemma, sense.replacements, sense.cumulative, -1, number)
-                    )
+                    sites.append(Site(index, index + 1, token.lemma, sense.replacements, sense.cumulative, -1, number))
         return sites
 
     def _sense(self, parse: Parse, index: int, number: int, entry: Entry) -> Entry | None:
@@ -286,7 +292,10 @@ class ReplaceAction(_Replace):
             transitive = following is not None and following.code in "DO"
         preposition = following.lower if following is not None and following.code not in ",." else ""
         return entry.action_sense(
-            transitive=transitive, subject=subject, object=object_, preposition="" if transitive else preposition
+            transitive=transitive,
+            subject=subject,
+            object=object_,
+            preposition="" if transitive else preposition,
         )
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:

@@ -107,8 +107,8 @@ class SwapPhrases(SwapObjects):
 
 def _with_pronouns(parse: Parse, left: int, right: int, splices: list[Splice]) -> tuple[Splice, ...]:
     """`splices` in order; empty where a pronoun of the caption may refer to either of the two."""
-    for place, other in ((left, right), (right, left)):
-        found = pronoun_splices(parse, place, parse.phrases[other].lemma)
+    for place in (left, right):
+        found = pronoun_splices(parse, parse.phrases[place].lemma)
         if found is None or found:
             return ()
     return tuple(sorted(splices, key=lambda splice: splice.start))
@@ -150,9 +150,7 @@ class SwapAttributes:
         unit = parse.units.get(index)
         return (unit[0], unit[1].lemma) if unit is not None else (index + 1, parse.tokens[index].lower)
 
-    def _exchangeable(
-        self, parse: Parse, first: tuple[int, int, int, str], second: tuple[int, int, int, str]
-    ) -> bool:
+    def _exchangeable(self, parse: Parse, first: tuple[int, int, int, str], second: tuple[int, int, int, str]) -> bool:
         a, b = self._lexicon.attribute(first[3]), self._lexicon.attribute(second[3])
         if a is None or b is None or b.lemma in a.excluded or a.lemma in b.excluded:
             return False

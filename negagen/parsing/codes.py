@@ -1,17 +1,17 @@
 """One letter a token: the alphabet that the phrase grammar is written in.
 
-    D determiner, possessive pronoun     S possessive marker ('s)
-    C number or quantifier               c its further words ("a couple of")
-    J adjective                          j its further words ("black and white")
-    N common noun                        u earlier words of a noun unit ("fire" in "fire hydrant")
-    M proper noun                        O pronoun, existential there
-    V finite or bare verb                B form of be            X modal, do, have as auxiliary
-    G -ing form                          E past participle       T "to"
-    I preposition, particle              i its further words ("in front of")
-    A conjunction and / or               , comma                 . any other punctuation
-    R adverb, not                        W wh-word, "that"       H hyphen
-    K conjunction that opens a clause ("while", "as")
-    Z part of an idiom that no edit may enter                    F anything else
+D determiner, possessive pronoun     S possessive marker ('s)
+C number or quantifier               c its further words ("a couple of")
+J adjective                          j its further words ("black and white")
+N common noun                        u earlier words of a noun unit ("fire" in "fire hydrant")
+M proper noun                        O pronoun, existential there
+V finite or bare verb                B form of be            X modal, do, have as auxiliary
+G -ing form                          E past participle       T "to"
+I preposition, particle              i its further words ("in front of")
+A conjunction and / or               , comma                 . any other punctuation
+R adverb, not                        W wh-word, "that"       H hyphen
+K conjunction that opens a clause ("while", "as")
+Z part of an idiom that no edit may enter                    F anything else
 """
 
 from __future__ import annotations

@@ -27,7 +27,12 @@ _GAP: Final = re.compile(r"[,WR]*(?P<chain>[BXTVGE][BXTVGER]*)?R?(?P<particle>I*
 _BE_FORMS: Final = frozenset(["is", "are", "was", "were"])
 _VERBAL: Final = frozenset("BXVZ")
 UNKNOWN: Final = -1  # in `Parse.finite`: a verb may agree with the phrase, but which one cannot be said
-_UNIT_CODES: Final = {"noun": ("u", "N"), "attribute": ("J", "j"), "relation": ("I", "i"), "count": ("C", "c")}
+_UNIT_CODES: Final = {
+    "noun": ("u", "N"),
+    "attribute": ("J", "j"),
+    "relation": ("I", "i"),
+    "count": ("C", "c"),
+}
 
 
 class Gap(NamedTuple):

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from lemminflect import getAllLemmas
 
 from negagen.errors import ResourceError
 
@@ -32,7 +33,11 @@ _RUN = re.compile(r"(.)\1{2,}")
 
 
 def features(word: str) -> list[str]:
-    """Return the names of a word's features: form, affixes, shape, capitals. The weights depend on them."""
+    """Return the names of a word's features; the weights depend on them.
+
+    Form, affixes, shape, capitals, and the parts of speech that lemminflect's dictionary has for the form, each
+    marked with a plus where the form is inflected.
+    """
     lower = _DIGIT.sub("0", word.lower())
     kinds = ("d" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in word[:12])
     shape = _RUN.sub(r"\1\1", "".join(kinds))
@@ -49,7 +54,9 @@ def features(word: str) -> list[str]:
     found += [f"p{n}={lower[:n]}" for n in (1, 2, 3) if len(lower) > n]
     if "-" in word[1:-1]:
         found += ["hyphen", f"last={lower.rsplit('-', 1)[1]}"]
-    return found
+    lemmas: dict[str, tuple[str, ...]] = getAllLemmas(lower) if lower.isalpha() else {}
+    parts = sorted(upos if lower in forms else f"{upos}+" for upos, forms in lemmas.items())
+    return [*found, "parts=" + " ".join(parts), *(f"part={part}" for part in parts)]
 
 
 @dataclass(frozen=True, slots=True)

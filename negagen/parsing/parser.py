@@ -84,11 +84,7 @@ def load_parser(pipeline: str, lexicon: Lexicon) -> Parser:
     bundled = pipeline == DEFAULT_PIPELINE
     path = str(BUNDLED_PATH) if bundled else pipeline
     nlp = _load(path)
-    tagger: Tagger
-    if bundled:
-        tagger = BundledTagger(nlp, vocabulary.token)
-    else:
-        tagger = SpacyTagger(nlp, vocabulary)
+    tagger: Tagger = BundledTagger(nlp, vocabulary.token) if bundled else SpacyTagger(nlp, vocabulary)
     version = f"{nlp.meta.get('lang', '?')}_{nlp.meta.get('name', '?')} {nlp.meta.get('version', '?')}"
     return Parser(tagger, lexicon, pipeline if bundled else Path(pipeline).name, f"{version} {_digest(nlp)}")
 
