@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+_CONTACT = frozenset(["on", "in", "at", "under", "atop", "inside", "upon", "over", "across", "through"])
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -76,18 +78,27 @@ class Entry:
         """The sense of this action that fits its surroundings and has most replacements, or None.
 
         `object` is the direct object of a transitive action, or that of the `preposition` after an
-        intransitive one (`preposition` is "" at the end of a clause). An unknown subject fits anything, an
-        unknown object only what is not choosy.
+        intransitive one (`preposition` is "" at the end of a clause). An unknown subject is taken for a person,
+        an unknown object fits only what is not choosy.
         """
         frame = "transitive" if transitive else "intransitive"
         return _richest(
             sense
             for sense in self.senses
             if sense.frame == frame
-            and (subject is None or sense.suits_subject(subject))
-            and sense.suits(object)
-            and (transitive or not preposition or sense.takes(preposition))
+            and (sense.suits_subject(subject) if subject else not sense.subjects or "person" in sense.subjects)
+            and (sense.suits(object) if transitive else sense._stands_before(preposition, object))
         )
+
+    def _stands_before(self, preposition: str, object: "Entry | None") -> bool:  # noqa: A002
+        """What a verb avoids ("run" and furniture) it avoids on and in, not beside."""
+        if not preposition:
+            return not self.applies
+        if not self.takes(preposition):
+            return False
+        if preposition not in _CONTACT:
+            return _suits(self.applies, frozenset(), object)
+        return self.suits(object) and (object is not None or not self.avoids)
 
 
 def _richest(senses: Iterable[Entry]) -> Entry | None:

@@ -29,16 +29,10 @@ STATISTICS = "statistics.json"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--wordnet", type=Path, required=True, help="folder with WordNet 3.x's data.noun and the rest"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wordnet", type=Path, required=True, help="folder with WordNet 3.x's data.noun and the rest")
     parser.add_argument("--captions", type=Path, help="Parquet with columns caption and image_id: count anew")
-    parser.add_argument(
-        "--pipeline", default="en_core_web_sm", help="spaCy pipeline that tags the captions to count"
-    )
+    parser.add_argument("--pipeline", default="en_core_web_sm", help="spaCy pipeline that tags the captions to count")
     parser.add_argument("--words", type=Path, default=WORDS, help="folder of word files")
     parser.add_argument("--out", type=Path, default=COMPILED, help="compiled file")
     arguments = parser.parse_args()
@@ -66,9 +60,7 @@ def main() -> int:
 
 def _multi_word(sources: Sources, inflector: Inflector) -> list[str]:
     """Every surface form of several words that the word files name."""
-    nouns = {word.text for one in sources.nouns for group in one.groups for word in group} | set(
-        sources.never
-    )
+    nouns = {word.text for one in sources.nouns for group in one.groups for word in group} | set(sources.never)
     found = {form for noun in nouns if " " in noun for form in (noun, inflector.plural(noun))}
     found.update(name for row in sources.relations for name in split(row["names"]))
     found.update(word for row in sources.numbers["vague"] for word in split(row["words"]))

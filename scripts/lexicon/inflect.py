@@ -26,6 +26,13 @@ class Inflector:
         self.plural_only = frozenset(table["nouns"]["plural_only"])
 
     def plural(self, lemma: str) -> str:
+        """ "slice of pizza" is inflected at its head, "suit and tie" at both, others at the last word."""
+        for joint in (" of ", " with ", " in "):
+            if joint in lemma:
+                first, _, rest = lemma.partition(joint)
+                return self.plural(first) + joint + rest
+        if " and " in lemma:
+            return " and ".join(map(self.plural, lemma.split(" and ")))
         head, space, last = lemma.rpartition(" ")
         return head + space + (self._plural.get(lemma) or self._plural.get(last) or _first(last, "NNS"))
 

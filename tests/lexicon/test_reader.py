@@ -98,9 +98,7 @@ def test_exclusion_goes_both_ways_within_a_group(lexicon: Lexicon) -> None:
         ("gray", "shirt", "red", "grey"),
     ],
 )
-def test_attributes_contradict(
-    lexicon: Lexicon, attribute: str, noun: str, expected: str, refused: str
-) -> None:
+def test_attributes_contradict(lexicon: Lexicon, attribute: str, noun: str, expected: str, refused: str) -> None:
     entry, head = lexicon.attribute(attribute), lexicon.noun(noun)
     assert entry is not None
     sense = entry.attribute_sense(head)
@@ -240,9 +238,7 @@ def test_compiled_file_is_up_to_date(lexicon: Lexicon) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 99}', "[]", "not json"])
-def test_a_damaged_file_is_a_resource_error(
-    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_file_is_a_resource_error(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / reader.FILE_NAME).write_text(content, encoding="utf-8")
     monkeypatch.setattr(reader, "files", lambda package: tmp_path)
     with pytest.raises(ResourceError, match="reinstall negagen"):
