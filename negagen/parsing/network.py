@@ -153,13 +153,14 @@ class Network:
         """Compute the first-layer tables of the word types that came since the last call."""
         rows = self._rows
         embedding = self.weights.embedding
-        found = ([rows[name] for name in names if name in rows] for names in self._pending)
-        vectors = np.array([embedding[bag].sum(0, dtype=np.int64) for bag in found], np.float64)
+        bags = [[rows[name] for name in names if name in rows] or [PAD] for names in self._pending]
+        firsts = np.cumsum([0, *map(len, bags[:-1])])
+        vectors = np.add.reduceat(embedding[np.concatenate(bags)], firsts, axis=0, dtype=np.float64)
         steps = np.clip(np.rint(vectors @ self._first * self._first_scale), -4095, 4095).astype(np.int16)
         fresh = steps.reshape(len(vectors), -1, self._hidden).transpose(1, 0, 2)
         needed = self._filled + len(vectors)
         if needed > self._table.shape[1]:
-            grown = np.zeros((self._table.shape[0], max(1024, 2 * needed), self._hidden), np.int16)
+            grown = np.zeros((self._table.shape[0], max(4096, needed * 3 // 2), self._hidden), np.int16)
             grown[:, : self._filled] = self._table[:, : self._filled]
             self._table = grown
         self._table[:, self._filled : needed] = fresh

@@ -20,8 +20,10 @@ T = TypeVar("T")
 BLOCK: Final = 512
 """Texts tagged at once: enough to hide numpy's overhead, few enough to stay in the processor's cache."""
 
-MAX_CHUNKS: Final = 200_000
-MAX_TOKENS: Final = 400_000
+MAX_CHUNKS: Final = 60_000
+"""Chunks, and with them word types, kept before all is forgotten: a type takes 1.3 kB."""
+
+MAX_TOKENS: Final = 150_000
 _CHUNK = re.compile(r"\S+")
 _Integers = npt.NDArray[np.intp]
 
@@ -107,6 +109,7 @@ class _Chunks(dict[str, int]):
     def __init__(self, nlp: Language, network: Network) -> None:
         super().__init__()
         self._nlp = nlp
+        self._exceptions = frozenset(getattr(nlp.tokenizer, "rules", ()))
         self._network = network
         self.forget()
 
@@ -120,8 +123,14 @@ class _Chunks(dict[str, int]):
         self.offsets = np.zeros(8192, np.intp)
         self._tokens = 0
 
+    def _split(self, chunk: str) -> list[tuple[int, str]]:
+        # no prefix, suffix or infix rule of English splits plain letters, only the listed exceptions do
+        if chunk.isascii() and chunk.isalpha() and chunk not in self._exceptions:
+            return [(0, chunk)]
+        return [(token.idx, token.text) for token in self._nlp.tokenizer(chunk) if not token.is_space]
+
     def __missing__(self, chunk: str) -> int:
-        words = [(token.idx, token.text) for token in self._nlp.tokenizer(chunk) if not token.is_space]
+        words = self._split(chunk)
         number = self[chunk] = len(self)
         if number == len(self.counts):
             for name in ("counts", "firsts", "lengths"):

@@ -70,8 +70,8 @@ def shouted(words: list[str]) -> bool:
     """Whether a caption's capitals mean nothing: all words capitals, or all begin with one."""
     letters = [w for w in words if w.isalpha()]
     long = [w for w in letters if len(w) > 3]
-    return bool(letters) and (all(w.isupper() for w in letters) and len(letters) > 2
-                              or len(long) > 3 and sum(w[0].isupper() for w in long) > 0.8 * len(long))
+    return bool(letters) and ((all(w.isupper() for w in letters) and len(letters) > 2)
+                              or (len(long) > 3 and sum(w[0].isupper() for w in long) > 0.8 * len(long)))
 
 
 def prenominal(tags: list[str], i: int) -> bool:
@@ -163,7 +163,7 @@ def _name(c: Caption, votes: Votes, i: int, tag: str) -> str:
     if tag not in NAMES:
         return tag
     word = c.lower[i]
-    if is_name(word, votes) and votes.capital[word] > 1 or not votes.small[word] and c.words[i][0].isupper() and i:
+    if (is_name(word, votes) and votes.capital[word] > 1) or (not votes.small[word] and c.words[i][0].isupper() and i):
         return tag
     if i and c.words[i][0].isupper() and not shouted(c.words) and votes.small[word] < 5:
         return tag
@@ -197,9 +197,7 @@ def _fixed(c: Caption, tags: Tags, votes: Votes) -> None:
             tags[i] = "NN"
         elif word == "upside" and after == "down":
             tags[i] = tags[i + 1] = "RB"
-        elif word == "in" and after in ("front", "between", "the"):
-            tags[i] = "IN"
-        elif word in ("on", "in", "at", "with", "for", "from") and after in ("a", "an", "the", "it", "his", "her", "their", "its"):
+        elif (word == "in" and after in ("front", "between", "the")) or (word in ("on", "in", "at", "with", "for", "from") and after in ("a", "an", "the", "it", "his", "her", "their", "its")):
             tags[i] = "IN"
         elif word == "all" and after in ("the", "of", "kinds", "types"):
             tags[i] = "PDT" if after == "the" else "DT"
@@ -217,15 +215,11 @@ def _fixed(c: Caption, tags: Tags, votes: Votes) -> None:
             tags[i] = "PRP"
         elif word == "people":
             tags[i] = "NNS"
-        elif word == "stop" and after in ("sign", "signs", "light", "lights"):
-            tags[i] = "NN"
-        elif word == "living" and after in ("room", "rooms", "area", "space", "areas"):
+        elif (word == "stop" and after in ("sign", "signs", "light", "lights")) or (word == "living" and after in ("room", "rooms", "area", "space", "areas")):
             tags[i] = "NN"
         elif word in ("bear", "bears") and before in ("teddy", "polar", "brown", "stuffed", "black", "grizzly", "white", "toy"):
             tags[i] = "NN" if word == "bear" else "NNS"
-        elif word == "teddy":
-            tags[i] = "NN"
-        elif word == "skate" and after in ("board", "boards", "park", "boarder", "ramp", "parks"):
+        elif word == "teddy" or (word == "skate" and after in ("board", "boards", "park", "boarder", "ramp", "parks")):
             tags[i] = "NN"
         elif word in ("surf", "snow", "ski", "wake", "white", "chalk") and after in ("board", "boards"):
             tags[i] = "NN" if word != "white" else tags[i]
@@ -281,17 +275,15 @@ def _colours(c: Caption, tags: Tags, votes: Votes) -> None:
             continue
         after = tags[i + 1] if i + 1 < len(tags) else None
         before = tags[i - 1] if i else None
-        if after in ("NN", "NNS", "JJ", "NNP", "VBN", "HYPH", "CD", "VBG") or tags[i] in NAMES and not c.words[i].istitle():
-            tags[i] = "JJ"
-        elif before in ("VBZ", "VBP", "RB") or after == "CC" or before == "CC":
+        if after in ("NN", "NNS", "JJ", "NNP", "VBN", "HYPH", "CD", "VBG") or (tags[i] in NAMES and not c.words[i].istitle()) or before in ("VBZ", "VBP", "RB") or after == "CC" or before == "CC":
             tags[i] = "JJ"
     for i, word in enumerate(c.lower):
         if word in ("orange", "gold", "silver") and i + 1 < len(tags):
             after = c.lower[i + 1]
             if word == "orange" and after in ("slices", "slice", "juice", "peel", "peels", "tree", "trees", "halves"):
                 tags[i] = "NN"
-            elif tags[i + 1] in ("NN", "NNS", "JJ", "VBN") or after in ("and", ",") and i + 2 < len(tags) and (
-                    c.lower[i + 2] in COLOURS):
+            elif tags[i + 1] in ("NN", "NNS", "JJ", "VBN") or (after in ("and", ",") and i + 2 < len(tags) and (
+                    c.lower[i + 2] in COLOURS)):
                 tags[i] = "JJ" if word != "gold" or tags[i] != "NN" else "NN"
 
 
@@ -342,7 +334,7 @@ def _s_forms(c: Caption, tags: Tags, votes: Votes) -> None:
     has_finite = [t in ("VBZ", "VBP", "VBD", "MD") for t in tags]
     for i, tag in enumerate(tags):
         word = c.lower[i]
-        if tag is not None and tag not in ("VBZ", "NNS") or not word.endswith("s") or not i:
+        if (tag is not None and tag not in ("VBZ", "NNS")) or not word.endswith("s") or not i:
             continue
         if "VBZ" not in (c.first[i], c.second[i]):
             continue
@@ -368,7 +360,7 @@ def _places(c: Caption, tags: Tags, votes: Votes) -> None:
                     "beside", "by", "across", "through", "over", "under", "down"):
             if tag in ("IN", "RP", "RB", "NN", "JJ", None) and after in ("DT", "PRP$", "NN", "NNS", "CD", "PRP", "JJ"):
                 if tag != "NN" and not (word in ("outside", "inside") and after in ("NN", "NNS", "JJ")) and not (
-                        before in PARTICLE_VERBS and tag == "RP") and not (tags[i - 1 if i else 0] in ("DT",)):
+                        before in PARTICLE_VERBS and tag == "RP") and tags[i - 1 if i else 0] not in ("DT",):
                     tags[i] = "IN"
             elif word in ("outside", "inside") and after in (".", "CC", ",", "VBG", "IN", "TO") and tag in ("IN", None) and (
                     c.lower[i + 1] if i + 1 < len(tags) else "") != "of":
@@ -401,7 +393,7 @@ def _possessive_its(c: Caption, tags: Tags, votes: Votes) -> None:
     """Many captions write it's for its: before a noun the 's is possessive."""
     for i, word in enumerate(c.lower):
         if word in ("'s", "\u2019s") and i and c.lower[i - 1] == "it" and i + 1 < len(tags):
-            noun = tags[i + 1] in NOUN or tags[i + 1] in ("JJ", "CD") and i + 2 < len(tags) and tags[i + 2] in NOUN
+            noun = tags[i + 1] in NOUN or (tags[i + 1] in ("JJ", "CD") and i + 2 < len(tags) and tags[i + 2] in NOUN)
             tags[i] = "POS" if noun else "VBZ"
 
 
@@ -415,9 +407,7 @@ def _numbers(c: Caption, tags: Tags, votes: Votes) -> None:
                 tags[i] = "NN"
             elif after in ("are", "have", "stand", "graze", "walk", "eat", "look", "grazing"):
                 tags[i] = "NNS" if "a" not in start[-2:] and "one" not in start[-2:] else tags[i]
-            elif start and start[-1] in ("a", "one", "another", "single", "lone", "each"):
-                tags[i] = "NN"
-            elif len(start) > 1 and start[-2] in ("a", "one", "another", "A") and tags[i - 1] in ("JJ", "VBN", "NN"):
+            elif (start and start[-1] in ("a", "one", "another", "single", "lone", "each")) or (len(start) > 1 and start[-2] in ("a", "one", "another", "A") and tags[i - 1] in ("JJ", "VBN", "NN")):
                 tags[i] = "NN"
             elif start and (start[-1] in ("of", "some", "many", "several") or tags[i - 1] == "CD"):
                 tags[i] = "NNS"
@@ -438,7 +428,7 @@ def _joined(c: Caption, tags: Tags, votes: Votes) -> None:
     """What joins on to a noun is a noun if it mostly is one: a suit and tie, a toilet and sink."""
     for i, tag in enumerate(tags):
         seen = votes.overall[c.lower[i]]
-        if tag in BASE and (i == 0 or tags[i - 1] == "IN" and c.lower[i - 1] == "to"):
+        if tag in BASE and (i == 0 or (tags[i - 1] == "IN" and c.lower[i - 1] == "to")):
             if seen["NN"] > 0.6 * sum(seen.values()):
                 tags[i] = "NN"
             elif seen["JJ"] > 0.6 * sum(seen.values()):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from caption_rules import Caption, count_votes, settle  # noqa: E402
+from caption_rules import Caption, count_votes, settle
 
 HOLD_OUT_EVERY = 12
 

@@ -15,20 +15,23 @@ import random
 import sys
 import time
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lemminflect import getAllInflections
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parent))
-from treebank import read_conllu  # noqa: E402
+from treebank import read_conllu
 
-from negagen.parsing.network import ACTIVATION, TABLE_STEPS, Network, Weights, features  # noqa: E402
+from negagen.parsing.network import ACTIVATION, TABLE_STEPS, Network, Weights, features
 
 IGNORED = -100
 Sentence = dict[str, Any]
+named = lru_cache(maxsize=None)(features)
 
 
 def rounded(x: torch.Tensor, step: torch.Tensor | float, limit: int = 127) -> torch.Tensor:
@@ -91,8 +94,43 @@ class WindowTagger(torch.nn.Module):
             third=integers(self.third, s3), third_scale=floats(s3 / ACTIVATION), third_bias=floats(self.third_bias))
 
 
-def augmented(sentence: Sentence, rng: random.Random) -> Sentence:
+Pools = dict[str, tuple[list[str], list[str]]]
+SUBSTITUTED = ("NN", "NNS", "VBZ", "VBP", "VB", "VBG")
+KEPT = frozenset("front top side middle back close up lot kind sort am is are be being has have does do having".split())
+
+
+def substitution_pools(data: list[Sentence]) -> Pools:
+    """Return per tag the words that may stand for one another: all of them, and those that are noun and verb."""
+    seen: dict[str, set[str]] = {tag: set() for tag in SUBSTITUTED}
+    for sentence in data:
+        for word, tag in zip(sentence["words"], sentence["tags"], strict=True):
+            if tag in seen and word.isalpha() and word.islower() and len(word) > 2 and word not in KEPT:
+                seen[tag].add(word)
+    both: dict[str, set[str]] = {tag: set() for tag in SUBSTITUTED}
+    for lemma in seen["NN"] | seen["VB"] | seen["VBP"]:
+        inflections = getAllInflections(lemma)
+        if {"NN", "VB"} <= set(inflections):
+            for tag in SUBSTITUTED:
+                both[tag].update(form for form in inflections.get(tag, ())[:1] if form.isalpha())
+    return {tag: (sorted(seen[tag]), sorted(both[tag])) for tag in SUBSTITUTED}
+
+
+def substituted(sentence: Sentence, pools: Pools, rng: random.Random) -> Sentence:
+    """Put other words of the same tag in some places, so that the words around decide, not the word alone."""
+    words, tags = list(sentence["words"]), sentence["tags"]
+    for i, (word, tag) in enumerate(zip(words, tags, strict=True)):
+        before_noun = i + 1 < len(tags) and tags[i + 1] in ("NN", "NNS")
+        if tag not in pools or word.lower() in KEPT or (tag == "VBG" and before_noun) or rng.random() > 0.35:
+            continue
+        new = rng.choice(rng.choice(pools[tag]))
+        words[i] = new.capitalize() if word[0].isupper() else new
+    return {**sentence, "words": words}
+
+
+def augmented(sentence: Sentence, rng: random.Random, pools: Pools) -> Sentence:
     """Return a sentence as a hasty writer would type it: lower-case, no full stop, capital where none was."""
+    if rng.random() < 0.3:
+        sentence = substituted(sentence, pools, rng)
     words, tags = list(sentence["words"]), list(sentence["tags"])
     roll = rng.random()
     if roll < 0.15:
@@ -129,7 +167,7 @@ def batch_tensors(batch: list[Sentence], rows: dict[str, int], index: dict[str, 
     bags, offsets = [rows["<pad>"]], [0]
     for word in types:
         offsets.append(len(bags))
-        names = features(word)
+        names = named(word)
         # rare words lose their form now and then, so that affixes learn to stand in for unknown words
         if rng is not None and rng.random() < (0.5 if counts[names[0]] < 3 else 0.03 + 0.3 / counts[names[0]] ** 0.5):
             names = names[1:]
@@ -151,10 +189,12 @@ def fit(args: argparse.Namespace, treebank: list[Sentence], captions: list[Sente
     torch.manual_seed(args.seed)
     rng = random.Random(args.seed)
     data = treebank + captions
+    pools = substitution_pools(data)
     tags = sorted({t for s in data for t in s["tags"] if t is not None})
     index = {t: i for i, t in enumerate(tags)}
-    counts = Counter(n for s in data for w in s["words"] for n in features(w))
-    counts.update(n for s in data for w in s["words"] for n in features(w.lower()) if n.startswith(("shape", "case")))
+    counts = Counter(n for s in data for w in s["words"] for n in named(w))
+    counts.update(n for s in data for w in s["words"] for n in named(w.lower()) if n.startswith(("shape", "case")))
+    counts.update(n for pool in pools.values() for part in pool for w in part for n in named(w))
     names = ["<pad>", *sorted(n for n, c in counts.items() if c >= 2)]
     rows = {n: i for i, n in enumerate(names)}
     model = WindowTagger(len(names), len(tags), args.width, args.hidden, args.second, args.radius, args.reach)
@@ -172,7 +212,7 @@ def fit(args: argparse.Namespace, treebank: list[Sentence], captions: list[Sente
         model.train()
         running = 0.0
         for at in range(0, per_epoch * args.batch, args.batch):
-            batch = [augmented(s, rng) for s in data[at:at + args.batch]]
+            batch = [augmented(s, rng, pools) for s in data[at:at + args.batch]]
             bags, offsets, ids, mask, gold, weight = batch_tensors(batch, rows, index, counts, args.radius, rng)
             logits = model(bags, offsets, ids, mask, args.dropout)
             loss = functional.cross_entropy(logits.flatten(0, 1), gold.flatten(), ignore_index=IGNORED,
