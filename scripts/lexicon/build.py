@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ import counting
 from compile import compile_lexicon
 from inflect import Inflector
 from sources import SourceError, Sources, read_sources, split
+from transparent import without_transparent
 from wordnet import WordNetError, open_wordnet
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ROOT / "rules" / "en" / "lexicon"
 COMPILED = ROOT / "negagen" / "lexicon" / "en.json"
 STATISTICS = "statistics.json"
+COMPOUNDS = "compounds.toml"
 
 
 def main() -> int:
@@ -37,7 +40,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=COMPILED, help="compiled file")
     arguments = parser.parse_args()
     try:
-        sources = read_sources(arguments.words)
+        sources = without_transparent(
+            read_sources(arguments.words), tomllib.loads((arguments.words / COMPOUNDS).read_text(encoding="utf-8"))
+        )
         inflector = Inflector(sources.inflection)
         path = arguments.words / STATISTICS
         if arguments.captions:
