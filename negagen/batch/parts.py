@@ -34,9 +34,7 @@ class Parts:
     def write(self, index: int, table: pa.Table, counts: Counts) -> None:
         """Store part `index`, whole or not at all. Raises `OutputError`."""
         metadata = {_PLAN: self.plan.encode(), _COUNTS: schemas.dump(counts.to_json()).encode()}
-        options = pa.ipc.IpcWriteOptions(
-            compression="lz4" if pa.Codec.is_available("lz4") else None, use_threads=False
-        )
+        options = pa.ipc.IpcWriteOptions(compression="lz4" if pa.Codec.is_available("lz4") else None, use_threads=False)
         with written_aside(self.path(index)) as aside, pa.OSFile(str(aside), "wb") as sink:
             schema = table.schema.with_metadata(metadata)
             with pa.ipc.new_file(sink, schema, options=options) as writer:

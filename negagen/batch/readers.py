@@ -177,9 +177,7 @@ def _parquet_batches(
             if row >= rows:
                 row -= rows
                 continue
-            for batch in reader.iter_batches(
-                batch_rows, row_groups=[group], columns=columns, use_threads=False
-            ):
+            for batch in reader.iter_batches(batch_rows, row_groups=[group], columns=columns, use_threads=False):
                 if row >= batch.num_rows:
                     row -= batch.num_rows
                     continue
@@ -250,8 +248,7 @@ def _jsonl_table(path: str, line: int, block: bytes, schema: pa.Schema | None) -
         _find_bad_line(path, line, block)
         last = line + block.rstrip().count(b"\n")
         raise InputError(
-            f"{path}, lines {line} to {last}: {_first_line(error)}. A field must hold one type of value"
-            " throughout."
+            f"{path}, lines {line} to {last}: {_first_line(error)}. A field must hold one type of value throughout."
         ) from error
 
 
@@ -262,9 +259,7 @@ def _find_bad_line(path: str, first: int, block: bytes) -> None:
         try:
             value = json.loads(text)
         except ValueError as error:
-            raise InputError(
-                f"{path}, line {number}: not JSON ({error}). Expected {_EXPECTED['jsonl']}."
-            ) from error
+            raise InputError(f"{path}, line {number}: not JSON ({error}). Expected {_EXPECTED['jsonl']}.") from error
         if not isinstance(value, dict):
             raise InputError(f"{path}, line {number}: expected {_EXPECTED['jsonl']}.")
 
@@ -309,18 +304,12 @@ def _merge(a: pa.DataType, b: pa.DataType, name: str = "") -> pa.DataType:
         return pa.list_(_merge(a.value_type, b.value_type, name))
     if {str(a), str(b)} == {"int64", "double"}:
         return pa.float64()
-    raise InputError(
-        f"field {name!r} holds {b}, but {a} before. A field must hold one type of value throughout."
-    )
+    raise InputError(f"field {name!r} holds {b}, but {a} before. A field must hold one type of value throughout.")
 
 
-def _text_batches(
-    path: str, kind: str, schema: pa.Schema, columns: Sequence[str] | None
-) -> Iterator[pa.RecordBatch]:
+def _text_batches(path: str, kind: str, schema: pa.Schema, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     if kind == "jsonl":
-        wanted = (
-            schema if columns is None else pa.schema([field for field in schema if field.name in columns])
-        )
+        wanted = schema if columns is None else pa.schema([field for field in schema if field.name in columns])
         for line, block in _jsonl_blocks(path):
             table = _jsonl_table(path, line, block, wanted)
             if table is not None:

@@ -206,11 +206,7 @@ class _Run:
 
     def tasks(self) -> list[Task]:
         """What is left to do, in order."""
-        return [
-            Task(index, *self._plan.part(index))
-            for index in range(self._plan.parts)
-            if index not in self._done
-        ]
+        return [Task(index, *self._plan.part(index)) for index in range(self._plan.parts) if index not in self._done]
 
     def accept(self, done: Done, file: Output) -> None:
         """Take note of a part, and write what it completes."""

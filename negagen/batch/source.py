@@ -84,16 +84,12 @@ def _is_plain(path: Path, root: Path) -> bool:
 def _check_same(first: InputFile, other: InputFile) -> None:
     if first.schema.equals(other.schema):
         return
-    hint = (
-        "All input files must have the same columns in the same order: run them one by one, or rewrite them."
-    )
+    hint = "All input files must have the same columns in the same order: run them one by one, or rewrite them."
     for index, field in enumerate(first.schema):
         theirs = other.schema.field(index) if index < len(other.schema) else None
         if theirs is None or not field.equals(theirs):
             found = "nothing" if theirs is None else f"{theirs.name!r} ({theirs.type})"
-            raise InputError(
-                f"{other.path} has {found} where {first.path} has {field.name!r} ({field.type}). {hint}"
-            )
+            raise InputError(f"{other.path} has {found} where {first.path} has {field.name!r} ({field.type}). {hint}")
     raise InputError(
         f"{other.path} has columns that {first.path} lacks:"
         f" {', '.join(map(repr, other.schema.names[len(first.schema) :]))}. {hint}"
@@ -114,9 +110,7 @@ class RowStream:
         self._batch_rows = batch_rows
         self._ends = list(accumulate(file.rows for file in source.files))
         self._schema = (
-            source.schema
-            if columns is None
-            else pa.schema([field for field in source.schema if field.name in columns])
+            source.schema if columns is None else pa.schema([field for field in source.schema if field.name in columns])
         )
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._rest: pa.RecordBatch | None = None

@@ -58,9 +58,7 @@ def read_contents(path: Path, samples: int = 0) -> Contents:
 
 def _layout(path: Path, schema: pa.Schema) -> str:
     for layout, added in (("rows", schemas.COLUMNS), ("flat", schemas.FLAT_COLUMNS)):
-        if all(
-            name in schema.names and schema.field(name).type == added.field(name).type for name in added.names
-        ):
+        if all(name in schema.names and schema.field(name).type == added.field(name).type for name in added.names):
             return layout
     raise InputError(
         f"{path} is not a file of negatives: it lacks the columns {', '.join(schemas.COLUMNS.names)} that"
@@ -137,14 +135,8 @@ class _Samples:
             if self._due and start + row >= self._due[0]:
                 self._due.pop(0)
                 values = batch.slice(row, 1).to_pylist()[0]
-                self.taken.append(
-                    {"caption": values.get(self._caption) or "", "negatives": reader.negatives(values)}
-                )
+                self.taken.append({"caption": values.get(self._caption) or "", "negatives": reader.negatives(values)})
 
 
 def _values(column: pa.Array) -> dict[str, int]:
-    return {
-        one["values"]: one["counts"]
-        for one in pc.value_counts(column).to_pylist()
-        if one["values"] is not None
-    }
+    return {one["values"]: one["counts"] for one in pc.value_counts(column).to_pylist() if one["values"] is not None}

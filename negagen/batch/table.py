@@ -53,8 +53,7 @@ class TableNegator:
 
     def __repr__(self) -> str:
         return (
-            f"TableNegator({self.negator!r}, column={self.column!r}, id_column={self.id_column!r},"
-            f" flat={self.flat!r})"
+            f"TableNegator({self.negator!r}, column={self.column!r}, id_column={self.id_column!r}, flat={self.flat!r})"
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:

@@ -15,22 +15,16 @@ from negagen.errors import OutputError
 def check_target(path: Path, inputs: list[Path], overwrite: bool) -> None:
     """Raise `OutputError` unless a finished file may take the name `path`."""
     if path.is_dir():
-        raise OutputError(
-            f"{path} is a folder: name a file in it, such as {path / 'captions.negatives.parquet'}."
-        )
+        raise OutputError(f"{path} is a folder: name a file in it, such as {path / 'captions.negatives.parquet'}.")
     if not path.parent.is_dir():
-        raise OutputError(
-            f"the folder {path.parent} does not exist: create it first, or choose another -o PATH."
-        )
+        raise OutputError(f"the folder {path.parent} does not exist: create it first, or choose another -o PATH.")
     if not path.exists():
         return
     if not path.is_file():
         raise OutputError(f"{path} is not a regular file: the output cannot replace it.")
     for source in inputs:
         if source.exists() and path.samefile(source):
-            raise OutputError(
-                f"{path} is an input of this run and cannot be its output too: choose another -o PATH."
-            )
+            raise OutputError(f"{path} is an input of this run and cannot be its output too: choose another -o PATH.")
     if not overwrite:
         raise OutputError(f"{path} already exists: give --overwrite to replace it, or another -o PATH.")
 

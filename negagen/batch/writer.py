@@ -27,9 +27,7 @@ class Output:
     schema too, where they survive a reader that writes the table anew.
     """
 
-    def __init__(
-        self, path: Path, aside: Path, source: pa.Schema, flat: bool, values: Mapping[str, object]
-    ) -> None:
+    def __init__(self, path: Path, aside: Path, source: pa.Schema, flat: bool, values: Mapping[str, object]) -> None:
         self._path = path
         self._flat = flat
         self._aside = aside
