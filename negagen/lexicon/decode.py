@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import accumulate, pairwise
+from types import MappingProxyType
 from typing import Any
 
 from negagen.lexicon.values import Entry, NumberEntry, RelationEntry, Unit
+
+_FREQUENCY, _FORMS, _EXTRA = 5, 6, 7  # columns of an entry's row
 
 
 class Shared:
@@ -22,15 +25,39 @@ class Shared:
         ]
 
 
-def entries(kind: str, rows: list[list[Any]], shared: Shared) -> dict[str, Entry]:
-    """Entries by lemma; several rows of a lemma are its senses."""
-    families = frozenset(_prefixes(name)[0] for row in rows for name in row[1])
-    if kind == "noun":
-        return {row[0]: _entry(kind, row, shared, families) for row in rows}
-    senses: dict[str, list[Entry]] = {}
-    for row in rows:
-        senses.setdefault(row[0], []).append(_entry(kind, row, shared, families))
-    return {lemma: _united(found) for lemma, found in senses.items()}
+class Entries(Mapping[str, Entry]):
+    """Entries by lemma, each made when first asked for: a run meets few of them.
+
+    Several rows of an attribute or action are its senses.
+    """
+
+    __slots__ = ("_families", "_kind", "_made", "_rows", "_shared")
+
+    def __init__(self, kind: str, rows: list[list[Any]], shared: Shared) -> None:
+        self._kind = kind
+        self._shared = shared
+        self._rows: dict[str, list[list[Any]]] = {}
+        for row in rows:
+            self._rows.setdefault(row[0], []).append(row)
+        self._families = frozenset(_prefixes(name)[0] for row in rows for name in row[1])
+        self._made: dict[str, Entry] = {}
+
+    def __getitem__(self, lemma: str) -> Entry:
+        entry = self._made.get(lemma)
+        if entry is None:
+            found = [_entry(self._kind, row, self._shared, self._families) for row in self._rows[lemma]]
+            entry = self._made[lemma] = found[0] if self._kind == "noun" else _united(found)
+        return entry
+
+    def get(self, lemma: str, default: Any = None) -> Any:
+        """As for any mapping; without the cost of an exception for unknown words."""
+        return self[lemma] if lemma in self._rows else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def _entry(kind: str, row: list[Any], shared: Shared, families: frozenset[str]) -> Entry:
@@ -49,20 +76,22 @@ def _entry(kind: str, row: list[Any], shared: Shared, families: frozenset[str]) 
         replacements,
         cumulative,
         frequency,
-        forms,
+        MappingProxyType(forms),
         names=_names(lemma, classes, families),
         **options,
     )
 
 
 def _united(senses: list[Entry]) -> Entry:
-    """The word in all its senses: what one excludes all exclude, constraints stay with the senses."""
+    """The word in all its senses: replacements of any, and excluded what one excludes and none offers.
+
+    Constraints stay with the senses.
+    """
     weights: dict[str, int] = {}
-    excluded: frozenset[str] = frozenset().union(*(sense.excluded for sense in senses))
     for sense in senses:
         for word, (low, high) in zip(sense.replacements, pairwise((0, *sense.cumulative)), strict=True):
-            if word not in excluded:
-                weights[word] = high - low
+            weights[word] = high - low
+    excluded: frozenset[str] = frozenset().union(*(sense.excluded for sense in senses)).difference(weights)
     first = senses[0]
     if len(senses) == 1:
         return replace(first, senses=(first,))
@@ -160,40 +189,33 @@ def units(rows: list[list[str]]) -> dict[str, tuple[Unit, ...]]:
     return {first: tuple(units) for first, units in by_first.items()}
 
 
-def lemmas(
-    nouns: Mapping[str, Entry],
-    actions: Mapping[str, Entry],
-    attributes: Mapping[str, Entry],
-    others: list[list[str]],
-) -> dict[tuple[str, str], str]:
+def lemmas(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     """(form, tag) to lemma; an entry's forms win over those merely seen in captions.
 
     Where two entries share a form ("people"), it is that of the one it names, else of the commoner one.
     """
-    table = {(form, tag): lemma for form, tag, lemma in others}
-    for entries in (attributes, actions, nouns):
-        for entry in sorted(entries.values(), key=_frequency):
-            for tag, form in entry.forms.items():
-                table[form, tag] = entry.lemma
-    for entry in nouns.values():
-        if entry.plural_only:
-            table[entry.lemma, "NNS"] = entry.lemma
+    table = {(form, tag): lemma for form, tag, lemma in document["lemmas"]}
+    for kind in ("attributes", "actions", "nouns"):
+        for row in sorted(document[kind], key=_frequency):
+            for tag, form in row[_FORMS].items():
+                table[form, tag] = row[0]
+    for row in document["nouns"]:
+        if row[_EXTRA].get("plural_only"):
+            table[row[0], "NNS"] = row[0]
     return table
 
 
-def _frequency(entry: Entry) -> int:
-    return entry.frequency
+def classes(document: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The words of each kind's classes that may be offered, most frequent first."""
+    members: dict[tuple[str, str], list[str]] = {}
+    for kind in ("attribute", "action", "noun"):
+        for row in sorted(document[f"{kind}s"], key=_frequency, reverse=True):
+            if row[_EXTRA].get("offered", True):
+                for name in row[1]:
+                    members.setdefault((kind, name), []).append(row[0])
+    return {key: tuple(words) for key, words in members.items()}
 
 
-def classes(*kinds: Mapping[str, Entry]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The words of each class that may be offered, most frequent first."""
-    members: dict[tuple[str, str], list[Entry]] = {}
-    for entries in kinds:
-        for entry in entries.values():
-            if entry.offered:
-                for name in entry.classes:
-                    members.setdefault((entry.kind, name), []).append(entry)
-    return {
-        key: tuple(e.lemma for e in sorted(found, key=lambda e: (-e.frequency, e.lemma)))
-        for key, found in members.items()
-    }
+def _frequency(row: list[Any]) -> int:
+    frequency: int = row[_FREQUENCY]
+    return frequency

@@ -55,17 +55,17 @@ class Lexicon:
     def __init__(self, document: Mapping[str, Any]) -> None:
         """`document` is what ``scripts/lexicon/build.py`` writes."""
         shared = decode.Shared(document)
-        self.nouns = MappingProxyType(decode.entries("noun", document["nouns"], shared))
-        self.attributes = MappingProxyType(decode.entries("attribute", document["attributes"], shared))
-        self.actions = MappingProxyType(decode.entries("action", document["actions"], shared))
+        self.nouns = decode.Entries("noun", document["nouns"], shared)
+        self.attributes = decode.Entries("attribute", document["attributes"], shared)
+        self.actions = decode.Entries("action", document["actions"], shared)
         self.numbers = MappingProxyType({row[0]: decode.number(row) for row in document["numbers"]})
         self.relations = MappingProxyType(decode.relations(document["relations"]))
         self.units = MappingProxyType(decode.units(document["units"]))
         self._contraries: dict[tuple[str, str | None], tuple[tuple[str, ...], tuple[int, ...]]] = {}
         self._frequency: dict[str, int] = document["frequency"]
-        self._lemmas = decode.lemmas(self.nouns, self.actions, self.attributes, document["lemmas"])
+        self._lemmas = decode.lemmas(document)
         self._protected = frozenset(document["protected"])
-        self._classes = decode.classes(self.nouns, self.attributes, self.actions)
+        self._classes = decode.classes(document)
         articles = document["articles"]
         self.article = Articles(
             frozenset(articles["a_words"]),

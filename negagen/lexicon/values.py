@@ -32,7 +32,6 @@ class Entry:
     countable: bool = True
     plural_only: bool = False
     scene: bool = False
-    derived: bool = False
     offered: bool = True
     frame: str = ""
     applies: frozenset[str] = frozenset()

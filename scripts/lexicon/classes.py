@@ -65,14 +65,12 @@ def _class_rows(
 ) -> list[list[Any]]:
     """A row for each word of a class of attributes or actions."""
     near: dict[str, set[str]] = defaultdict(set)
-    runs = [{word.text for word in group} for group in one.groups]
-    runs += [set(split(run)) for run in one.options.get("near", [])]
-    groups = runs[: len(one.groups)]
-    for run in runs:
-        # A near pair brings its groups along: "red | orange" keeps crimson from orange too.
-        for a, b in combinations(sorted(run), 2):
-            near[a].add(b)
-            near[b].add(a)
+    groups = [{word.text for word in group} for group in one.groups]
+    pairs = [pair for group in groups for pair in combinations(sorted(group), 2)]
+    pairs += [pair for run in one.options.get("near", []) for pair in _near_pairs(run)]
+    for a, b in pairs:
+        near[a].add(b)
+        near[b].add(a)
     offered = {
         word.text
         for group in one.groups
@@ -110,3 +108,11 @@ def _class_rows(
 def _options(one: WordClass) -> dict[str, Any]:
     keys = ("applies", "avoids", "subjects", "never_subjects", "frame", "prepositions")
     return {key: one.options[key] for key in keys if one.options.get(key)}
+
+
+def _near_pairs(run: str) -> list[tuple[str, str]]:
+    """ "a | b | c" are all near one another; of "a: b | c" only a to the others."""
+    left, colon, right = run.partition(":")
+    if colon:
+        return [(a, b) for a in split(left) for b in split(right)]
+    return list(combinations(split(run), 2))
