@@ -103,7 +103,7 @@ class AddObject:
         return token.lemma in self._after or token.lower in self._after
 
     def _conjunct(self, parse: Parse, number: int, new: str) -> str:
-        """The new thing in the phrase's number, with an article if the phrase has a determiner; "" if it has no form."""
+        """The new thing in the phrase's number, with an article if the phrase has one; "" if it has no form."""
         phrase = parse.phrases[number]
         form = noun_form(self._lexicon, new, plural=phrase.plural)
         entry = self._lexicon.noun(new)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from negagen.lexicon import Lexicon
-from negagen.realise import verb_form
+from negagen.realise import inner_text, verb_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Splice
+from negagen.types import Candidate, Parse, Phrase, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -21,7 +21,7 @@ class NegateVerb:
         self._lexicon = lexicon
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        sites = [index for index, code in enumerate(parse.codes) if code in "BVG"]
+        sites = [index for index, code in enumerate(parse.codes) if code in "BVGE"]
         for index in stream.shuffled(sites):
             splices = self._splices(parse, index)
             if splices:
@@ -38,7 +38,7 @@ class NegateVerb:
         if token.code == "B":
             # "is not" only: "be" and "being" are the verb's inner parts, and "there is" wants "no".
             finite = token.lower in ("is", "are", "was", "were")
-            if not finite or before in ("O", "W", "") or after in ("D", "O", ""):
+            if not finite or before in ("O", "") or after in ("D", "O", ""):
                 return ()
             return (Splice(index + 1, index + 1, "not"),)
         if token.code == "G":
@@ -46,6 +46,9 @@ class NegateVerb:
             if before != "N" or any(p.start <= index < p.stop for p in parse.phrases):
                 return ()
             return (Splice(index, index, "not"),)
+        if token.code == "E":
+            # "a bus parked on a street", but not "a man dressed as" with more to say before it.
+            return (Splice(index, index, "not"),) if before == "N" and after == "I" else ()
         if token.tag not in ("VBZ", "VBP") or before != "N" or token.lemma in ("have", "appear", "seem"):
             return ()
         base = verb_form(self._lexicon, token.lemma, "VB")
@@ -65,21 +68,37 @@ class NegateObject:
             return
         for number in stream.shuffled(range(len(parse.phrases))):
             phrase = parse.phrases[number]
-            clause = parse.codes[phrase.stop : phrase.stop + 1] in tuple("GEBVW")
-            if phrase.start == 0 or phrase.entry is None or phrase.count >= 0 or clause:
+            clause = parse.codes[phrase.stop : phrase.stop + 1] in tuple("GEBVWS")
+            if parse.tokens[phrase.head].code != "N" or (clause and phrase.start):
                 continue
-            before = parse.tokens[phrase.start - 1]
-            determiner = parse.tokens[phrase.determiner].lower if phrase.determiner >= 0 else ""
-            splice = None
-            if before.lower == "with" and self._possessed(parse, phrase.start - 2):
-                splice = Splice(phrase.start - 1, phrase.start, "without")
-            elif determiner in ("a", "an") and (
-                (before.code == "B" and phrase.start > 1 and parse.codes[phrase.start - 2] == "O")
-                or before.lemma in self._verbs
-            ):
-                splice = Splice(phrase.determiner, phrase.determiner + 1, "no")
+            splice = self._splice(parse, phrase) if phrase.start else self._first(parse, phrase)
             if splice is not None:
                 yield Candidate((splice,), "negate", "object", phrase.lemma, "no", (number,))
+
+    def _first(self, parse: Parse, phrase: Phrase) -> Splice | None:
+        """ "Dogs on a bed" -> "No dogs on a bed"."""
+        bare = phrase.determiner < 0 and phrase.count < 0 and phrase.plural
+        if not bare or parse.codes[phrase.stop : phrase.stop + 1] in ("", ",", "A", "H"):
+            return None
+        return Splice(0, 1, f"no {inner_text(parse, 0, 1)}")
+
+    def _splice(self, parse: Parse, phrase: Phrase) -> Splice | None:
+        before = parse.tokens[phrase.start - 1]
+        possessed = before.lower == "with" and self._possessed(parse, phrase.start - 2)
+        if possessed and phrase.count < 0:
+            return Splice(phrase.start - 1, phrase.start, "without")
+        existential = before.code == "B" and parse.codes[phrase.start - 2 : phrase.start - 1] == "O"
+        if not possessed and not existential and before.lemma not in self._verbs:
+            return None
+        if phrase.count < 0:
+            article = phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in ("a", "an", "some")
+            return Splice(phrase.determiner, phrase.determiner + 1, "no") if article else None
+        unit = parse.units.get(phrase.count)
+        number = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.count].number
+        # "no dogs" for "several dogs"; of "two dogs" it would deny more than was said.
+        if number is None or not number.vague or phrase.determiner >= 0:
+            return None
+        return Splice(phrase.count, unit[0] if unit else phrase.count + 1, "no")
 
     def _possessed(self, parse: Parse, index: int) -> bool:
         """Whether "with" follows a noun ("a man with a hat"), not a verb that wants it ("filled with")."""

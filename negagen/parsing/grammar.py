@@ -25,7 +25,7 @@ _PHRASE: Final = re.compile(
 )
 _GAP: Final = re.compile(r"[,WR]*(?P<chain>[BXTVGE][BXTVGER]*)?R?(?P<particle>I*?)(?P<prep>Ii*)?R?")
 _BE_FORMS: Final = frozenset(["is", "are", "was", "were"])
-_VERBAL: Final = frozenset("BXVZ")
+_FINITE_TAGS: Final = frozenset(["VBZ", "VBP", "VBD", "MD"])
 UNKNOWN: Final = -1  # in `Parse.finite`: a verb may agree with the phrase, but which one cannot be said
 _UNIT_CODES: Final = {
     "noun": ("u", "N"),
@@ -94,8 +94,11 @@ def _mark_units(tokens: list[Token], codes: str, units: dict[int, tuple[int, Uni
             stop = i + len(words)
             if stop - 1 > last or (len(words) > 2 and [t.lower for t in tokens[i:stop]] != list(words)):
                 continue
-            # "people watch a bird house": a verb does not begin a noun unit.
-            if unit.kind == "noun" and codes[i] in "VBX":
+            # "people watch a bird house", "a bus stops": a verb neither begins nor ends a noun unit.
+            if unit.kind == "noun" and (codes[i] in "VBX" or codes[stop - 1] in "VBX"):
+                continue
+            # "a couple is posing": two people, not a count of anything.
+            if unit.kind == "count" and (stop > last or codes[stop] not in "NMJGECRH"):
                 continue
             units[i] = (stop, unit)
             after = stop
@@ -172,7 +175,7 @@ def _relations(
         between = codes[base : phrases[i + 1].start] if i < last else codes[base:]
         clause, opens, rest = between.partition("K")
         gap = read_gap(clause)
-        if gap is None and not _VERBAL.isdisjoint(clause):
+        if gap is None and any(token.tag in _FINITE_TAGS for token in tokens[base : base + len(clause)]):
             finite.setdefault(main, UNKNOWN)
             finite.setdefault(i, UNKNOWN)
         subject = i

@@ -119,7 +119,9 @@ class Network:
         self._reach = weights.second.shape[0] // self._hidden // 2
         self._first = weights.first.astype(np.float64).transpose(1, 0, 2).reshape(weights.first.shape[1], -1)
         self._first_scale = np.tile(weights.first_scale.astype(np.float64), weights.first.shape[0])
-        self._second = weights.second.astype(np.float32)
+        # side by side, what each word gives to its neighbours: one product serves all distances
+        second = weights.second.astype(np.float32).reshape(2 * self._reach + 1, self._hidden, -1)
+        self._second = np.ascontiguousarray(second.transpose(1, 0, 2).reshape(self._hidden, -1))
         self._third = weights.third.astype(np.float32)
         # half a step more turns the flooring shift after the sum into rounding
         self._bias = np.rint(weights.first_bias + TABLE_STEPS // 2).astype(np.int16)
@@ -193,15 +195,15 @@ class Network:
             total += row
         np.clip(total, 0, ACTIVATION * TABLE_STEPS, out=total)
         total >>= 4
-        window = np.zeros((tokens, 2 * reach + 1, hidden), np.float32)
-        window[:, reach] = total
+        parts = (total.astype(np.float32) @ self._second).reshape(tokens, 2 * reach + 1, -1)
+        second = parts[:, reach]
         for step in range(1, reach + 1):
-            window[step:, reach - step] = total[:-step]
-            window[:-step, reach + step] = total[step:]
-            for inner in range(step):
-                window[(starts + inner)[inner < lengths], reach - step] = 0
-                window[(ends - 1 - inner)[inner < lengths], reach + step] = 0
-        second = window.reshape(tokens, -1) @ self._second
+            before, after = parts[:, reach - step], parts[:, reach + step]
+            for inner in range(step):  # what would reach into the next or the previous text
+                before[(ends - 1 - inner)[inner < lengths]] = 0
+                after[(starts + inner)[inner < lengths]] = 0
+            second[step:] += before[:-step]
+            second[:-step] += after[step:]
         second *= self.weights.second_scale
         second += self.weights.second_bias
         np.clip(second, 0, ACTIVATION, out=second)

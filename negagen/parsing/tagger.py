@@ -17,7 +17,7 @@ from negagen.parsing.network import Network
 
 T = TypeVar("T")
 
-BLOCK: Final = 512
+BLOCK: Final = 256
 """Texts tagged at once: enough to hide numpy's overhead, few enough to stay in the processor's cache."""
 
 MAX_CHUNKS: Final = 60_000
