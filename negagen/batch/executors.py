@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -84,9 +85,9 @@ class _Maker:
     """Builds the negator, then makes part after part."""
 
     def __init__(self, work: Work) -> None:
-        with _kept_from_collector():
+        with _kept_from_collector(), warnings.catch_warnings(record=True) as caught:
             negator = work.spec.build()
-        self.identity = Identity.of(negator)
+        self.identity = Identity.of(negator, tuple(str(warning.message) for warning in caught))
         self._negator = TableNegator(negator, work.column, work.id_column)
         columns = [work.column] if work.id_column is None else [work.column, work.id_column]
         self._stream = RowStream(work.source, columns)
@@ -115,6 +116,8 @@ class InProcess:
 
     def identity(self) -> Identity:
         """What the negator says of itself."""
+        if self._maker is None:
+            _repeat_warnings(self._made().identity)
         return self._made().identity
 
     def run(self, tasks: Iterable[Task], folder: Path, plan: str) -> Iterator[Done]:
@@ -225,6 +228,8 @@ class ProcessPool:
                 f"worker {worker.number} has other rules or another pipeline than the first: did a file"
                 " change just now? Run again."
             )
+        if self._identity is None:
+            _repeat_warnings(identity)
         self._identity = identity
 
     def _death(self, worker: _Worker) -> WorkerError:
@@ -240,6 +245,12 @@ class ProcessPool:
             f"worker process {worker.number} ended {how}{where}. Finished parts are kept: run the same"
             " command again to go on, with fewer --workers if memory was short."
         )
+
+
+def _repeat_warnings(identity: Identity) -> None:
+    """Warn here of what was warned of there: once, not once for each worker."""
+    for message in identity.warnings:
+        warnings.warn(message, stacklevel=2)
 
 
 def _serve(pipe: Connection, work: Work) -> None:

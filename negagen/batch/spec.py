@@ -51,12 +51,16 @@ class NegatorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a built negator says of itself: all that the parent of worker processes needs to know."""
+    """What a built negator says of itself: all that the parent of worker processes needs to know.
+
+    `warnings` are the messages that Python gave while it was built.
+    """
 
     fingerprint: str
     config: Mapping[str, object]
+    warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, negator: NegatorLike) -> Identity:
+    def of(cls, negator: NegatorLike, warnings: tuple[str, ...] = ()) -> Identity:
         """The identity of `negator`, detached from it (and picklable)."""
-        return cls(negator.fingerprint, dict(negator.config))
+        return cls(negator.fingerprint, dict(negator.config), warnings)

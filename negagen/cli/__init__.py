@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # A caption may hold what the terminal's encoding cannot show.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    # spaCy warns of a pipeline's version: a person wants the sentence, not the line of code.
+    warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
     from negagen.cli.app import app
 
     try:

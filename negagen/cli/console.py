@@ -38,9 +38,7 @@ def print_json(value: object) -> None:
     """Indented JSON on stdout; one document, nothing else."""
     import json
 
-    sys.stdout.write(
-        json.dumps(value, indent=2, ensure_ascii=not _shows_unicode(sys.stdout), default=str) + "\n"
-    )
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not _shows_unicode(sys.stdout), default=str) + "\n")
 
 
 def _shows_unicode(stream: IO[str]) -> bool:
@@ -73,9 +71,7 @@ def print_counts(target: Console, counts: Counts) -> None:
     )
 
 
-def _print_table(
-    target: Console, title: str, counter: Mapping[str, int], whole: int, top: int | None = None
-) -> None:
+def _print_table(target: Console, title: str, counter: Mapping[str, int], whole: int, top: int | None = None) -> None:
     table = Table(box=plain_box(target), show_edge=False, pad_edge=False, header_style="bold")
     table.add_column(title, width=min(60, max(20, target.width - 26)), overflow="fold")
     table.add_column("number", justify="right", width=12)

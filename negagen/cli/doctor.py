@@ -64,9 +64,7 @@ def examine() -> dict[str, Any]:
             }
             for extra, names in _EXTRAS.items()
         },
-        "problems": [
-            f"{name} is not installed: reinstall negagen" for name in _CORE if _version(name) is None
-        ],
+        "problems": [f"{name} is not installed: reinstall negagen" for name in _CORE if _version(name) is None],
     }
     for name, look in (
         ("lexicon", _lexicon),

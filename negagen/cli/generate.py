@@ -43,9 +43,7 @@ def generate(
     ] = None,
     rules: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False
-        ),
+        typer.Option(help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
     ] = None,
     categories: Annotated[
         str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
@@ -63,9 +61,7 @@ def generate(
         bool,
         typer.Option("--flat", help="One row per negative; captions without one are counted but get no row."),
     ] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=0, help="Only the first N rows.", show_default=False)
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Only the first N rows.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The closing report as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing table.")] = False,
 ) -> None:
@@ -91,9 +87,7 @@ def generate(
         "k": k,
         "seed": seed,
         "rules": [str(path) for path in rules] if rules else None,
-        "categories": [name.strip() for name in categories.split(",") if name.strip()]
-        if categories
-        else None,
+        "categories": [name.strip() for name in categories.split(",") if name.strip()] if categories else None,
         "pipeline": pipeline,
     }
     job = Job(

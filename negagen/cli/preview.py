@@ -19,9 +19,7 @@ def preview(
     seed: Annotated[int, typer.Option(help="Another seed, other negatives.")] = 0,
     rules: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False
-        ),
+        typer.Option(help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
     ] = None,
     categories: Annotated[
         str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
@@ -29,9 +27,7 @@ def preview(
     pipeline: Annotated[
         str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
     ] = "bundled",
-    rejected: Annotated[
-        bool, typer.Option("--rejected", help="Also show what was refused, and why.")
-    ] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Also show what was refused, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Show the negatives of one caption.
@@ -90,10 +86,7 @@ def negative_json(negative: Negative) -> dict[str, object]:
         "rule": negative.rule,
         "category": negative.category,
         "generator": negative.generator,
-        "edits": [
-            {"start": edit.start, "end": edit.end, "old": edit.old, "new": edit.new}
-            for edit in negative.edits
-        ],
+        "edits": [{"start": edit.start, "end": edit.end, "old": edit.old, "new": edit.new} for edit in negative.edits],
         "scores": dict(negative.scores),
     }
 

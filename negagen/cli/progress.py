@@ -89,7 +89,6 @@ class _Lines:
         self._last = time.monotonic()
         left = f", {(now.rows - now.done) / speed:,.0f} s left" if speed else ""
         sys.stderr.write(
-            f"{now.done:,} of {now.rows:,} captions ({now.done / max(1, now.rows):.0%}),"
-            f" {speed:,.0f}/s{left}\n"
+            f"{now.done:,} of {now.rows:,} captions ({now.done / max(1, now.rows):.0%}), {speed:,.0f}/s{left}\n"
         )
         sys.stderr.flush()

@@ -16,9 +16,7 @@ rules = typer.Typer(
 
 _Paths = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--rules", help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False
-    ),
+    typer.Option("--rules", help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
 ]
 
 
@@ -68,9 +66,7 @@ def list_rules(
 
 @rules.command()
 def show(
-    name: Annotated[
-        str, typer.Argument(help="The rule's name, as in `negagen rules list`.", show_default=False)
-    ],
+    name: Annotated[str, typer.Argument(help="The rule's name, as in `negagen rules list`.", show_default=False)],
     paths: _Paths = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
@@ -150,9 +146,7 @@ def check(
 
 @rules.command()
 def new(
-    name: Annotated[
-        str, typer.Argument(help="The new rule's name: small letters and hyphens.", show_default=False)
-    ],
+    name: Annotated[str, typer.Argument(help="The new rule's name: small letters and hyphens.", show_default=False)],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File to write. [default: NAME.toml]", show_default=False),
@@ -172,9 +166,7 @@ def new(
     from negagen.ruleset import TEMPLATE
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise RuleError(
-            f"{name!r} is no rule name: use small letters, digits and hyphens, as in replace-weather."
-        )
+        raise RuleError(f"{name!r} is no rule name: use small letters, digits and hyphens, as in replace-weather.")
     path = output or Path(f"{name}.toml")
     try:
         with path.open("x", encoding="utf-8") as file:

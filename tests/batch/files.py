@@ -15,9 +15,7 @@ WORDS = ("a", "red", "dog", "sits", "near", "two", "tall", "trees", "and", "one"
 def captions(rows: int, start: int = 0) -> list[str]:
     """Captions that differ from row to row; every 50th is a single word."""
     return [
-        "dog"
-        if row % 50 == 7
-        else " ".join(WORDS[(row * 7 + i * (row % 5 + 1)) % 11] for i in range(6)) + f" {row}"
+        "dog" if row % 50 == 7 else " ".join(WORDS[(row * 7 + i * (row % 5 + 1)) % 11] for i in range(6)) + f" {row}"
         for row in range(start, start + rows)
     ]
 

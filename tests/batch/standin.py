@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -28,12 +29,15 @@ class SwapNegator:
         kill_at: str | None = None,
         killed: str = "",
         fail_at: str = "",
+        warn: str = "",
     ) -> None:
         self.seed = seed
         self.pause = pause
         self.kill_at = kill_at
         self.killed = killed
         self.fail_at = fail_at
+        if warn:
+            warnings.warn(warn, stacklevel=2)
 
     @property
     def fingerprint(self) -> str:
@@ -63,9 +67,7 @@ def swap(text: str | None, key: str | None = None) -> Result:
         return Result(text, (), (), (), "error", "null caption" if text is None else "empty caption")
     words = text.split(" ")
     if len(words) < 2 or not all(words[:2]):
-        return Result(
-            text, (), (), (Rejection(text, "swap", "shuffle", "one word"),), "none", "too few words"
-        )
+        return Result(text, (), (), (Rejection(text, "swap", "shuffle", "one word"),), "none", "too few words")
     first, second = words[:2]
     edits = (
         Edit(0, len(first), first, second),

@@ -53,9 +53,7 @@ def test_written_aside_is_all_or_nothing(tmp_path: Path) -> None:
     path.write_text("old")
     with pytest.raises(KeyboardInterrupt):
         replace_by(path, "half", KeyboardInterrupt())
-    with pytest.raises(
-        OutputError, match=r"no space left .*: free some space and run the same command again"
-    ):
+    with pytest.raises(OutputError, match=r"no space left .*: free some space and run the same command again"):
         replace_by(path, "half", OSError(errno.ENOSPC, "No space left on device"))
     assert path.read_text() == "old"
     replace_by(path, "new")

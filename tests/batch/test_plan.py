@@ -31,9 +31,7 @@ def test_the_fingerprint_changes_with_what_changes_the_output(tmp_path: Path) ->
         make_plan(source, IDENTITY, column="caption", flat=True),
         make_plan(source, IDENTITY, column="caption", limit=99),
         make_plan(open_source([write_parquet(tmp_path / "b.parquet", 101)]), IDENTITY, column="caption"),
-        make_plan(
-            open_source([write_parquet(tmp_path / "b.parquet", extra=range(100))]), IDENTITY, column="caption"
-        ),
+        make_plan(open_source([write_parquet(tmp_path / "b.parquet", extra=range(100))]), IDENTITY, column="caption"),
     ]
     fingerprints = {plan.fingerprint for plan in (first, *different)}
     assert len(fingerprints) == 1 + len(different)

@@ -78,9 +78,7 @@ def test_jsonl_blocks_agree_on_one_schema(tmp_path: Path, monkeypatch: pytest.Mo
 def test_long_text_crosses_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_BLOCK", 100)
     long = "a dog " * 100
-    assert (
-        rows(write_jsonl(tmp_path / "c.jsonl", [{"caption": long}, {"caption": "b"}]))[0]["caption"] == long
-    )
+    assert rows(write_jsonl(tmp_path / "c.jsonl", [{"caption": long}, {"caption": "b"}]))[0]["caption"] == long
     path = tmp_path / "last.jsonl"
     path.write_text('{"caption": "a"}\n\n{"caption": "b"}', encoding="utf-8")
     assert [row["caption"] for row in rows(path)] == ["a", "b"]

@@ -167,6 +167,13 @@ def test_an_error_in_a_worker_comes_with_its_traceback(job: Job) -> None:
     assert "standin.py" in caught.value.__notes__[0]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_warning_comes_once(job: Job, workers: int) -> None:
+    with pytest.warns(UserWarning, match="an old pipeline") as caught:
+        generate(replace(job, spec=spec(warn="an old pipeline"), workers=workers))
+    assert len(caught) == 1
+
+
 _SCRIPT = """
 import sys
 from pathlib import Path

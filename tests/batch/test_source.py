@@ -20,9 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, ids in (("a", range(17)), ("b", range(0)), ("c/d", range(17, 30))):
         path = folder / f"{name}.parquet"
         path.parent.mkdir(exist_ok=True)
-        table = pa.table(
-            {"id": pa.array(ids, pa.int64()), "caption": pa.array([f"a {i}" for i in ids], pa.string())}
-        )
+        table = pa.table({"id": pa.array(ids, pa.int64()), "caption": pa.array([f"a {i}" for i in ids], pa.string())})
         pq.write_table(table, path, row_group_size=8)
     (folder / "notes.txt").touch()
     (folder / ".hidden.parquet").touch()
@@ -40,9 +38,7 @@ def test_any_rows_in_any_order(folder: Path, ranges: list[tuple[int, int]], batc
 
 
 def test_columns_come_in_the_files_order(folder: Path) -> None:
-    assert RowStream(open_source([folder]), ["caption", "id"]).read(0, 1).to_pylist() == [
-        {"id": 0, "caption": "a 0"}
-    ]
+    assert RowStream(open_source([folder]), ["caption", "id"]).read(0, 1).to_pylist() == [{"id": 0, "caption": "a 0"}]
 
 
 def test_globs_and_folders(folder: Path) -> None:

@@ -55,9 +55,7 @@ def test_samples_are_spread_over_rows_with_negatives(job: Job) -> None:
 
 
 def test_other_files(job: Job, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"not a file of negatives: it lacks the columns negatives, .*: id, caption"
-    ):
+    with pytest.raises(InputError, match=r"not a file of negatives: it lacks the columns negatives, .*: id, caption"):
         read_contents(Path(job.inputs[0]))
     with pytest.raises(InputError, match="no such file"):
         read_contents(tmp_path / "nowhere.parquet")

@@ -69,9 +69,7 @@ def test_captions_of_every_string_type(kind: pa.DataType) -> None:
     assert out["caption"].type == kind
 
 
-@pytest.mark.parametrize(
-    "ids", [pa.array([7, 8]), pa.array(["7", "8"]), pa.array(["7", "8"]).dictionary_encode()]
-)
+@pytest.mark.parametrize("ids", [pa.array([7, 8]), pa.array(["7", "8"]), pa.array(["7", "8"]).dictionary_encode()])
 def test_ids_are_the_keys(ids: pa.Array) -> None:
     out = negate(pa.table({"id": ids, "caption": ["a b", "c d"]}), id_column="id")
     assert [row[0]["generator"] for row in out["negatives"].to_pylist()] == ["7", "8"]

@@ -17,9 +17,7 @@ TABLE = pa.table({"caption": captions(100)})
 ADDED = TableNegator(SwapNegator()).columns(TABLE)[0]
 
 
-def write(
-    folder: Path, times: int = 1, stop: bool = False, added: pa.Table = ADDED, flat: bool = False
-) -> Path:
+def write(folder: Path, times: int = 1, stop: bool = False, added: pa.Table = ADDED, flat: bool = False) -> Path:
     path = folder / "out.parquet"
     with Output(path, folder / "aside", TABLE.schema, flat, {"seed": "0"}) as output:
         for _ in range(times):
