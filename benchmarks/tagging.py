@@ -60,9 +60,7 @@ def rate(run: Callable[[], object], count: int, repeats: int) -> float:
     return count / best
 
 
-def measure(
-    path: str, sets: dict[str, list[dict[str, Any]]], texts: list[str], repeats: int
-) -> dict[str, Any]:
+def measure(path: str, sets: dict[str, list[dict[str, Any]]], texts: list[str], repeats: int) -> dict[str, Any]:
     """Return the figures of one pipeline."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # spaCy warns of pipelines of other minor versions
@@ -100,16 +98,10 @@ def table(results: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Measure the bundled pipeline and those given, print and write the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--pipeline", action="append", default=[], help="another pipeline's folder; repeatable"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", action="append", default=[], help="another pipeline's folder; repeatable")
     parser.add_argument("--ewt", type=Path, required=True, help="folder of en_ewt-ud-test.conllu.gz")
-    parser.add_argument(
-        "--captions", type=Path, required=True, help="Parquet with a caption column, for speed"
-    )
+    parser.add_argument("--captions", type=Path, required=True, help="Parquet with a caption column, for speed")
     parser.add_argument("--hand-tagged", type=Path, default=ROOT / "tests" / "data" / "hand_tagged.jsonl")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")

@@ -1,6 +1,6 @@
 """Put trained weights and spaCy's English tokenizer together as the pipeline that negagen ships.
 
-    python scripts/pipeline/assemble.py --weights weights.npz --out negagen/parsing/model --version 0.1.0
+python scripts/pipeline/assemble.py --weights weights.npz --out negagen/parsing/model --version 0.1.0
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def main() -> None:
     args = parser.parse_args()
     nlp = spacy.blank("en")
     tagger = nlp.add_pipe(COMPONENT)
-    assert isinstance(tagger, WindowTagger)
+    if not isinstance(tagger, WindowTagger):
+        raise SystemExit(f"{COMPONENT} is not negagen's tagger; install negagen so that its entry points are found")
     tagger.use(Weights.from_bytes(args.weights.read_bytes()))
     nlp.add_pipe(LEMMATIZER, name="lemmatizer")
     nlp.meta.update(

@@ -6,438 +6,351 @@ Word lists are short on purpose: most decisions come from the votes of all capti
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
 from typing import Final
 
-Tags = list[str | None]
+from votes import BASE, NAMES, Caption, Tags, Votes, choose, prenominal
 
-NOUN: Final = ("NN", "NNS")
-NAMES: Final = frozenset("NNP NNPS".split())
-BASE: Final = frozenset("VB VBP".split())
-OPENERS: Final = frozenset("DT PRP$ CD JJ JJR JJS NN NNS NNP NNPS VBN VBG PDT WDT WP PRP `` $".split())
+NOUNS: Final = ("NN", "NNS")
+NOUN_PHRASE: Final = ("DT", "PRP$", "NN", "NNS", "CD", "PRP", "JJ")
+STANDS_ALONE: Final = frozenset("that this another each some all both these those either".split())
 COLOURS: Final = frozenset(
-    "white black red blue green yellow brown pink purple gray grey tan beige teal maroon turquoise blonde blond".split())
+    """white black red blue green yellow brown pink purple gray grey tan beige teal maroon turquoise blonde
+    blond""".split()
+)
+INTRANSITIVE: Final = frozenset(
+    "walked jumped looked smiled waited came fell stared appeared happened sat stood went".split()
+)
 # Gerunds that name the kind of thing after them, not what it is doing: a dining room, a cutting board.
 GERUND_MODIFIERS: Final = frozenset(
-    """living dining parking cutting baking frying swimming shopping sewing washing wedding waiting sleeping cooking
-    boxing bowling landing steering crossing serving fishing hiking racing writing reading mixing drinking running
-    walking skiing surfing skating boarding docking rowing recording riding welding dressing lighting training
-    playing measuring ironing changing building painting seating""".split())
+    """living dining parking cutting baking frying swimming shopping sewing washing wedding waiting sleeping
+    cooking boxing bowling landing steering crossing serving fishing hiking racing writing reading mixing
+    drinking running walking skiing surfing skating boarding docking rowing recording riding welding dressing
+    lighting training playing measuring ironing changing building painting seating""".split()
+)
 GERUND_HEADS: Final = frozenset(
-    """room rooms area areas lot lots space spaces table tables board boards sheet pan pans dish dishes pool pools cart
-    carts machine machines party dress gown cake suit station bag bags utensils equipment ring gloves alley strip gear
-    wheel sign signs light signal plate platter tray boat boats pole poles trail trails track stick sticks desk bowl
-    fountain glass glasses shoes shoe path paths resort slope slopes board boards park rink ramp meter meters garage
-    space spot lane dock docks ground field course cup center centre supplies tools competition contest lessons
-    lesson school class trip hall site materials complex buildings bars lift counter fixture fixtures""".split())
+    """room rooms area areas lot lots space spaces table tables board boards sheet pan pans dish dishes pool
+    pools cart carts machine machines party dress gown cake suit station bag bags utensils equipment ring gloves
+    alley strip gear wheel sign signs light signal plate platter tray boat boats pole poles trail trails track
+    stick sticks desk bowl fountain glass glasses shoes shoe path paths resort slope slopes park rink ramp meter
+    meters garage spot lane dock docks ground field course cup center centre supplies tools competition contest
+    lessons lesson school class trip hall site materials complex buildings bars lift counter fixture
+    fixtures""".split()
+)
+# Verbs that make one verb with a particle and take an object after it: holds up a sign.
 PARTICLE_VERBS: Final = frozenset(
-    """hold holds holding held put puts putting take takes taking took taken throw throws throwing thrown show shows
-    showing pick picks picking picked set sets setting lift lifts lifting lifted blow blows blowing blew blown cut cuts
-    cutting pull pulls pulling pulled check checks checking checked try tries trying set sets turn turns turning turned
-    shut hang hangs open opens opening line lined fill filling wipe wiping knock knocking give gives giving hand
-    handing drop dropping close closing pass passing fold folded""".split())
-UP_DOWN: Final = frozenset("up down over through across around along by past off on in under".split())
-PLURAL_SUBJECTS: Final = frozenset("NNS NNPS".split())
-LET: Final = frozenset("let lets letting make makes making help helps helping watch watches watching see".split())
+    """hold holds holding held put puts putting take takes taking took taken throw throws throwing thrown show
+    shows showing pick picks picking picked set sets setting lift lifts lifting lifted blow blows blowing blew
+    blown cut cuts cutting pull pulls pulling pulled check checks checking checked try tries trying turn turns
+    turning turned shut hang hangs open opens opening line lined fill filling wipe wiping knock knocking give
+    gives giving hand handing drop dropping close closing pass passing fold folded""".split()
+)
+POSTURE: Final = frozenset(
+    """sit sits sitting sat lay lays laying laid lie lies lying lain stand stands standing stood bend bends
+    bending bent squat squats squatting crouch crouches crouching crouched kneel kneels kneeling lean leans
+    leaning hunch hunched curl curls curled curling line lined lines dress dressed stack stacked pile piled wrap
+    wrapped""".split()
+)
+PREPOSITIONS: Final = frozenset(
+    """outside inside behind near above below underneath around past along beside by across through over under
+    down""".split()
+)
 
 
-@dataclass
-class Caption:
-    """Words of a caption with the votes of two taggers and the second one's confidence."""
-
-    words: list[str]
-    first: list[str]
-    second: list[str]
-    p: list[float]
-    lower: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lower = [w.lower() for w in self.words]
+def _pairs(table: str) -> dict[tuple[str, str], tuple[str, str | None]]:
+    """Read lines of "first|first second|second TAG TAG"; a tag of - leaves the second word as it is."""
+    found: dict[tuple[str, str], tuple[str, str | None]] = {}
+    for line in table.strip().splitlines():
+        firsts, seconds, tag, other = line.split()
+        for first in firsts.split("|"):
+            for second in seconds.split("|"):
+                found[first, second] = (tag, None if other == "-" else other)
+    return found
 
 
-@dataclass
-class Votes:
-    """What all captions together say about a word."""
-
-    overall: dict[str, Counter[str]]
-    prenominal: dict[str, Counter[str]]
-    capital: Counter[str]
-    small: Counter[str]
-
-
-def shouted(words: list[str]) -> bool:
-    """Whether a caption's capitals mean nothing: all words capitals, or all begin with one."""
-    letters = [w for w in words if w.isalpha()]
-    long = [w for w in letters if len(w) > 3]
-    return bool(letters) and ((all(w.isupper() for w in letters) and len(letters) > 2)
-                              or (len(long) > 3 and sum(w[0].isupper() for w in long) > 0.8 * len(long)))
-
-
-def prenominal(tags: list[str], i: int) -> bool:
-    """Whether word i stands in a noun phrase right before a noun, after its determiner or another modifier."""
-    if i + 1 >= len(tags) or tags[i + 1] not in ("NN", "NNS"):
-        return False
-    return i == 0 or tags[i - 1] in ("DT", "PRP$", "CD", "JJ", "IN", "CC", ",", "POS")
-
-
-def count_votes(captions: list[Caption]) -> Votes:
-    """Add up both taggers' opinions by word, by word before a noun, and how each word is capitalised."""
-    overall: dict[str, Counter[str]] = defaultdict(Counter)
-    before: dict[str, Counter[str]] = defaultdict(Counter)
-    capital: Counter[str] = Counter()
-    small: Counter[str] = Counter()
-    for c in captions:
-        skip = shouted(c.words)
-        for i, word in enumerate(c.lower):
-            overall[word][c.first[i]] += 1
-            overall[word][c.second[i]] += 1
-            if prenominal(c.second, i):
-                before[word][c.first[i]] += 1
-                before[word][c.second[i]] += 1
-            if i and not skip:
-                (capital if c.words[i][0].isupper() else small)[word] += 1
-    return Votes(overall, before, capital, small)
+PAIRS: Final = _pairs("""
+next to RB IN
+each other DT JJ
+upside down RB RB
+about to JJ TO
+one of CD -
+all the PDT -
+all of|kinds|types DT -
+half a|an|the PDT -
+in front|between IN -
+on|in|at|with|for|from a|an|the|it|his|her|their|its IN -
+there is|are|was|were|'s|appears|seems EX -
+stop sign|signs|light|lights NN -
+living room|rooms|area|space|areas NN -
+skate board|boards|park|boarder|ramp|parks NN -
+surf|snow|ski|wake|chalk board NN NN
+surf|snow|ski|wake|chalk boards NN NNS
+white board - NN
+white boards - NNS
+""")
+ALWAYS: Final = {
+    **dict.fromkeys("a an the".split(), "DT"),
+    **dict.fromkeys("it them him himself herself itself themselves".split(), "PRP"),
+    "people": "NNS",
+    "teddy": "NN",
+    "mid": "JJ",
+    "wii": "NNP",
+    "nintendo": "NNP",
+}
+BEARS: Final = frozenset("teddy polar brown stuffed black grizzly white toy".split())
 
 
-def is_name(word: str, votes: Votes) -> bool:
-    """Whether captions write the word with a capital inside a sentence more often than not."""
-    return votes.capital[word] > votes.small[word]
-
-
-def common(word: str, votes: Votes, plural: bool) -> str:
-    """Return the best tag for a word that is not a name after all."""
-    tags = Counter({t: n for t, n in votes.overall[word].items() if t not in NAMES})
-    if tags:
-        return tags.most_common(1)[0][0]
-    return "NNS" if plural else "NN"
-
-
-def settle(c: Caption, votes: Votes) -> Tags:
+def settle(caption: Caption, votes: Votes) -> Tags:
     """Return one tag a word, or None where nothing decides."""
-    first = [_base_form(c, c.first, i) for i in range(len(c.words))]
-    second = [_base_form(c, c.second, i) for i in range(len(c.words))]
-    tags: Tags = []
-    for i, word in enumerate(c.lower):
-        a, b = first[i], second[i]
-        if a in NAMES or b in NAMES:
-            a, b = (_name(c, votes, i, t) for t in (a, b))
-        if a == b:
-            tags.append(a)
-            continue
-        seen = votes.overall[word]
-        best, n = seen.most_common(1)[0]
-        if n >= 20 and n >= 0.93 * sum(seen.values()) and best in (a, b):
-            tags.append(best)
-        elif c.p[i] >= (0.9 if {a, b} in UNSETTLED else 0.7):
-            tags.append(b)
-        else:
-            tags.append(None)
+    tags = choose(caption, votes)
     for rule in RULES:
-        rule(c, tags, votes)
+        rule(caption, tags, votes)
     return tags
 
 
-UNSETTLED: Final = ({"JJ", "VBN"}, {"RP", "RB"}, {"JJ", "NN"}, {"NN", "NNS"})
+def _at(items: Tags, i: int, default: str | None = None) -> str | None:
+    return items[i] if 0 <= i < len(items) else default
 
 
-def _base_form(c: Caption, tags: list[str], i: int) -> str:
-    """VB or VBP, whichever the words before license: taggers confuse the two in captions."""
-    tag = tags[i]
-    if tag not in BASE:
-        return tag
-    before = [t for t in tags[max(0, i - 3):i] if t != "RB"]
-    if before and before[-1] in ("TO", "MD"):
-        return "VB"
-    if before[-2:] == ["MD", "PRP"] or any(w in LET for w in c.lower[max(0, i - 4):i]) or "do" in c.lower[:i][-3:]:
-        return tag
-    if before and before[-1] == "CC" and any(t in ("TO", "MD") for t in tags[max(0, i - 9):i]):
-        return tag
-    if c.lower[i] == "be":
-        return "VB"
-    return "VBP" if before and before[-1] in ("NNS", "NNP", "NNPS", "NN", "WDT", "PRP", "CC", "DT", "CD") else tag
+def _word(caption: Caption, i: int) -> str:
+    return caption.lower[i] if 0 <= i < len(caption.lower) else ""
 
 
-def _name(c: Caption, votes: Votes, i: int, tag: str) -> str:
-    """Names keep their tag only where the capital means something."""
-    if tag not in NAMES:
-        return tag
-    word = c.lower[i]
-    if (is_name(word, votes) and votes.capital[word] > 1) or (not votes.small[word] and c.words[i][0].isupper() and i):
-        return tag
-    if i and c.words[i][0].isupper() and not shouted(c.words) and votes.small[word] < 5:
-        return tag
-    return common(word, votes, word.endswith("s") and not word.endswith("ss"))
-
-
-def _fixed(c: Caption, tags: Tags, votes: Votes) -> None:
-    """Expressions that have one analysis."""
-    lower = c.lower
-    for i, word in enumerate(lower):
-        after = lower[i + 1] if i + 1 < len(lower) else ""
-        before = lower[i - 1] if i else ""
-        if word == "next" and after == "to":
-            tags[i] = "RB"
-            tags[i + 1] = "IN"
-        elif word == "close" and "up" in lower[i + 1:i + 3] and after in ("up", "-"):
-            if before in ("a", "the", "") or i == 0:
-                end = i + 1 + (after == "-")
-                tags[i] = "JJ"
-                last = end + 1 == len(lower) or lower[end + 1] in ("of", "on", ".", "with", "in", "at", "that")
-                tags[end] = "NN" if last or after == "-" else "RP"
-        elif word == "close" and after == "to" and tags[i] != "VB":
-            tags[i] = "RB" if i and tags[i - 1] in ("VBG", "RB", "VBZ") and before not in ("is", "are") else tags[i]
-        elif word in ("a", "an", "the") and tags[i] != "DT":
-            tags[i] = "DT"
+def _expressions(c: Caption, tags: Tags, _votes: Votes) -> None:
+    """Words and pairs of words that have one analysis."""
+    for i, word in enumerate(c.lower):
+        before, after = _word(c, i - 1), _word(c, i + 1)
+        if (word, after) in PAIRS:
+            tag, other = PAIRS[word, after]
+            tags[i] = tags[i] if tag == "-" else tag
+            tags[i + 1] = other or tags[i + 1]
+        elif word in ALWAYS:
+            tags[i] = ALWAYS[word]
+        elif word == "close":
+            _close(c, tags, i)
         elif word in ("out", "off", "outside", "inside") and after == "of":
-            tags[i] = "IN" if before not in ("the", "an") else "NN"
-        elif word == "each" and after == "other":
-            tags[i], tags[i + 1] = "DT", "JJ"
-        elif word == "front" and after == "of" and before == "in":
+            tags[i] = "NN" if before in ("the", "an") else "IN"
+        elif word == "front" and (before, after) == ("in", "of"):
             tags[i] = "NN"
-        elif word == "upside" and after == "down":
-            tags[i] = tags[i + 1] = "RB"
-        elif (word == "in" and after in ("front", "between", "the")) or (word in ("on", "in", "at", "with", "for", "from") and after in ("a", "an", "the", "it", "his", "her", "their", "its")):
-            tags[i] = "IN"
-        elif word == "all" and after in ("the", "of", "kinds", "types"):
-            tags[i] = "PDT" if after == "the" else "DT"
-        elif word == "half" and after in ("a", "an", "the"):
-            tags[i] = "PDT"
-        elif word == "half" and i + 1 < len(lower) and tags[i + 1] in ("VBN", "JJ"):
+        elif word == "half" and _at(tags, i + 1) in ("VBN", "JJ"):
             tags[i] = "RB"
-        elif word == "about" and after == "to":
-            tags[i], tags[i + 1] = "JJ", "TO"
-        elif word == "one" and after == "of":
-            tags[i] = "CD"
-        elif word == "there" and after in ("is", "are", "was", "were", "'s", "appears", "seems"):
-            tags[i] = "EX"
-        elif word in ("it", "them", "him", "himself", "herself", "itself", "themselves"):
-            tags[i] = "PRP"
-        elif word == "people":
-            tags[i] = "NNS"
-        elif (word == "stop" and after in ("sign", "signs", "light", "lights")) or (word == "living" and after in ("room", "rooms", "area", "space", "areas")):
-            tags[i] = "NN"
-        elif word in ("bear", "bears") and before in ("teddy", "polar", "brown", "stuffed", "black", "grizzly", "white", "toy"):
+        elif word in ("bear", "bears") and before in BEARS:
             tags[i] = "NN" if word == "bear" else "NNS"
-        elif word == "teddy" or (word == "skate" and after in ("board", "boards", "park", "boarder", "ramp", "parks")):
-            tags[i] = "NN"
-        elif word in ("surf", "snow", "ski", "wake", "white", "chalk") and after in ("board", "boards"):
-            tags[i] = "NN" if word != "white" else tags[i]
-            tags[i + 1] = "NN" if after == "board" else "NNS"
 
 
-STANDS_ALONE: Final = frozenset("that this another each some all both these those either".split())
+def _close(c: Caption, tags: Tags, i: int) -> None:
+    """A close up is a noun phrase; close to is an adverb after a verb of posture or motion."""
+    before, after = _word(c, i - 1), _word(c, i + 1)
+    hyphen = after == "-"
+    end = i + 1 + hyphen
+    if after in ("up", "-") and "up" in c.lower[i + 1 : i + 3]:
+        if before in ("a", "the", ""):
+            last = _word(c, end + 1) in ("", "of", "on", ".", "with", "in", "at", "that")
+            tags[i] = "JJ"
+            tags[end] = "NN" if last or hyphen else "RP"
+    elif after == "to" and tags[i] != "VB" and _at(tags, i - 1) in ("VBG", "RB", "VBZ") and before not in ("is", "are"):
+        tags[i] = "RB"
 
 
 def _determined(c: Caption, tags: Tags, votes: Votes) -> None:
-    """After a determiner or preposition, no finite verb: what looks like one there is a noun or adjective."""
+    """After a determiner there is no finite verb: what looks like one is a noun or an adjective."""
     for i, tag in enumerate(tags):
-        if tag in ("VB", "VBP", "VBZ", "VBD", "MD", "UH") and i and tags[i - 1] in ("DT", "PRP$"):
-            if c.lower[i - 1] in STANDS_ALONE or c.lower[i] in ("is", "are", "has", "have", "was", "does", "be"):
-                continue
-            noun = Counter({t: n for t, n in votes.overall[c.lower[i]].items() if t in ("NN", "NNS", "JJ")})
-            tags[i] = noun.most_common(1)[0][0] if noun else None
+        if tag not in ("VB", "VBP", "VBZ", "VBD", "MD", "UH") or _at(tags, i - 1) not in ("DT", "PRP$"):
+            continue
+        if _word(c, i - 1) in STANDS_ALONE or c.lower[i] in ("is", "are", "has", "have", "was", "does", "be"):
+            continue
+        seen = votes.overall[c.lower[i]]
+        nominal = Counter({t: n for t, n in seen.items() if t in ("NN", "NNS", "JJ")})
+        tags[i] = nominal.most_common(1)[0][0] if nominal else None
 
 
 def _modifiers(c: Caption, tags: Tags, votes: Votes) -> None:
-    """A word before a noun gets the tag that all captions together give it there (stuffed animal, plastic cup)."""
+    """A word before a noun gets the tag that all captions give it there (stuffed animal, plastic cup)."""
     for i, tag in enumerate(tags):
-        if tag not in ("JJ", "NN", "VBN", "VBD", "VBG", "NNP", "RB", None) or i + 1 >= len(tags):
+        word = c.lower[i]
+        purpose = word in GERUND_MODIFIERS and _word(c, i + 1) in GERUND_HEADS
+        after_modifier = i == 0 or tags[i - 1] in ("DT", "JJ", "PRP$", "CD", "IN", "CC")
+        if purpose and after_modifier and tag in ("VBG", "NN", "JJ", None):
+            tags[i] = "NN"
+        elif tag not in ("JJ", "NN", "VBN", "VBD", "VBG", "NNP", "RB", None) or not prenominal(tags, i):
             continue
-        word, after = c.lower[i], c.lower[i + 1]
-        if tag in ("VBG", "NN", "JJ", None) and word in GERUND_MODIFIERS and after in GERUND_HEADS:
-            if i == 0 or tags[i - 1] in ("DT", "JJ", "PRP$", "CD", "IN", "CC"):
-                tags[i] = "NN"
-                continue
-        known = [t or "" for t in tags]
-        if not prenominal(known, i):
-            continue
-        if word.endswith("ing"):
+        elif word.endswith("ing"):
             seen = Counter({t: n for t, n in votes.prenominal[word].items() if t in ("VBG", "JJ", "NN")})
             doing = seen["VBG"] + seen["JJ"] >= 0.7 * sum(seen.values())
-            if tag != "VBG" and {c.first[i], c.second[i]} & {"VBG", "JJ"} and doing and seen["VBG"]:
+            if {c.first[i], c.second[i]} & {"VBG", "JJ"} and doing and seen["VBG"]:
                 tags[i] = "VBG"
-            continue
-        if word in COLOURS:
+        elif word in COLOURS:
             tags[i] = "JJ"
-            continue
-        seen = Counter({t: n for t, n in votes.prenominal[word].items() if t in ("JJ", "NN", "VBN")})
-        if sum(seen.values()) >= 6:
-            best, n = seen.most_common(1)[0]
-            if n >= 0.6 * sum(seen.values()) and tag in ("JJ", "NN", "VBN", "VBD", "RB", None):
+        elif tag in ("JJ", "NN", "VBN", "VBD", "RB", None):
+            seen = Counter({t: n for t, n in votes.prenominal[word].items() if t in ("JJ", "NN", "VBN")})
+            best, count = seen.most_common(1)[0] if seen else ("", 0)
+            if sum(seen.values()) >= 6 and count >= 0.6 * sum(seen.values()):
                 tags[i] = best
 
 
-def _colours(c: Caption, tags: Tags, votes: Votes) -> None:
-    """Colour words are adjectives before a noun, in a series and after a copula; alone after a preposition, nouns."""
+def _colours(c: Caption, tags: Tags, _votes: Votes) -> None:
+    """Colour words are adjectives before a noun, in a series and after a copula."""
     for i, word in enumerate(c.lower):
-        if word == "orange" or word not in COLOURS:
-            continue
-        after = tags[i + 1] if i + 1 < len(tags) else None
-        before = tags[i - 1] if i else None
-        if after in ("NN", "NNS", "JJ", "NNP", "VBN", "HYPH", "CD", "VBG") or (tags[i] in NAMES and not c.words[i].istitle()) or before in ("VBZ", "VBP", "RB") or after == "CC" or before == "CC":
-            tags[i] = "JJ"
+        before, after = _at(tags, i - 1), _at(tags, i + 1)
+        if word in COLOURS:
+            modifies = after in ("NN", "NNS", "JJ", "NNP", "VBN", "HYPH", "CD", "VBG", "CC")
+            false_name = tags[i] in NAMES and not c.words[i].istitle()
+            if modifies or false_name or before in ("VBZ", "VBP", "RB", "CC"):
+                tags[i] = "JJ"
     for i, word in enumerate(c.lower):
-        if word in ("orange", "gold", "silver") and i + 1 < len(tags):
-            after = c.lower[i + 1]
-            if word == "orange" and after in ("slices", "slice", "juice", "peel", "peels", "tree", "trees", "halves"):
-                tags[i] = "NN"
-            elif tags[i + 1] in ("NN", "NNS", "JJ", "VBN") or (after in ("and", ",") and i + 2 < len(tags) and (
-                    c.lower[i + 2] in COLOURS)):
-                tags[i] = "JJ" if word != "gold" or tags[i] != "NN" else "NN"
+        after_word, after = _word(c, i + 1), _at(tags, i + 1)
+        if word == "orange" and after_word in "slices slice juice peel peels tree trees halves".split():
+            tags[i] = "NN"
+        elif word in ("orange", "silver") or (word == "gold" and tags[i] != "NN"):
+            series = after_word in ("and", ",") and _word(c, i + 2) in COLOURS
+            if after in ("NN", "NNS", "JJ", "VBN") or series:
+                tags[i] = "JJ"
 
 
-def _participles(c: Caption, tags: Tags, votes: Votes) -> None:
+def _participles(c: Caption, tags: Tags, _votes: Votes) -> None:
     """A past form after a noun and before no object is a reduced relative: a bus parked at the curb."""
     for i, tag in enumerate(tags):
-        if tag not in ("VBD", "VBN", None) or not i:
+        opinions = {c.first[i], c.second[i]}
+        word, before = c.lower[i], _at(tags, i - 1)
+        if i == 0 or tag not in ("VBD", "VBN", None) or (tag is None and not opinions <= {"VBD", "VBN"}):
             continue
-        if tag is None and not {c.first[i], c.second[i]} <= {"VBD", "VBN"}:
-            continue
-        word = c.lower[i]
         if word in ("was", "were", "did", "went", "took", "rode", "ate"):
             continue
-        before = tags[i - 1]
-        after = tags[i + 1] if i + 1 < len(tags) else "."
-        transitive = after in ("DT", "PRP$", "PRP", "CD")
-        by_itself = any(t == "VBD" for j, t in enumerate(c.first) if j != i)
-        if before in ("NN", "NNS", "NNP", ",", "CC", "PRP") and not transitive and not by_itself and (
-                before != "PRP" or c.lower[i - 1] in ("it", "them", "him")):
-            if c.first[i] == c.second[i] == "VBD" and word in INTRANSITIVE:
-                continue
+        noun = before in ("NN", "NNS", "NNP", ",", "CC") or _word(c, i - 1) in ("it", "them", "him")
+        has_object = _at(tags, i + 1) in ("DT", "PRP$", "PRP", "CD")
+        told_in_past = any(t == "VBD" for j, t in enumerate(c.first) if j != i)
+        if noun and not has_object and not told_in_past:
+            if opinions != {"VBD"} or word not in INTRANSITIVE:
+                tags[i] = "VBN"
+        elif before in ("VBZ", "VBP") and _word(c, i - 1) in ("is", "are", "has", "have", "'s"):
             tags[i] = "VBN"
-        elif before in ("VBZ", "VBP") and c.lower[i - 1] in ("is", "are", "has", "have", "'s"):
-            tags[i] = "VBN"
-
-
-INTRANSITIVE: Final = frozenset(
-    "walked jumped looked smiled waited came fell stared appeared happened sat stood went".split())
 
 
 def _gerunds(c: Caption, tags: Tags, votes: Votes) -> None:
-    """An -ing word after a noun and before an object, preposition, particle or the end says what the noun does."""
+    """An -ing word between a noun and an object, preposition or the end says what the noun does."""
     for i, tag in enumerate(tags):
-        word = c.lower[i]
-        if not word.endswith("ing") or tag not in ("NN", "JJ", "NNP", "VBG", None) or not i or len(word) < 5:
+        word, before, after = c.lower[i], _at(tags, i - 1), _at(tags, i + 1, ".")
+        if not word.endswith("ing") or len(word) < 5 or tag not in ("NN", "JJ", "NNP", None):
             continue
         if votes.overall[word]["VBG"] < 0.5 * sum(votes.overall[word].values()):
             continue
-        after = tags[i + 1] if i + 1 < len(tags) else "."
-        before = tags[i - 1]
-        if before in ("NN", "NNS", "PRP", "VBZ", "VBP", "NNP") and after in ("DT", "IN", "RP", "RB", "PRP$", "TO", ".", "PRP"):
-            if before in ("VBZ", "VBP") or tag is None or before == "NNS" or c.second[i] == "VBG":
-                tags[i] = "VBG"
+        if after not in ("DT", "IN", "RP", "RB", "PRP$", "TO", ".", "PRP"):
+            continue
+        sure = tag is None or c.second[i] == "VBG"
+        if before in ("VBZ", "VBP", "NNS") or (before in ("NN", "PRP", "NNP") and sure):
+            tags[i] = "VBG"
 
 
-def _s_forms(c: Caption, tags: Tags, votes: Votes) -> None:
-    """Settle plural noun against third person: a singular subject, an -s word, then what follows a verb."""
-    has_finite = [t in ("VBZ", "VBP", "VBD", "MD") for t in tags]
+def _s_forms(c: Caption, tags: Tags, _votes: Votes) -> None:
+    """Plural noun or third person: a singular subject, an -s word, then what follows a verb."""
+    finite = [tag in ("VBZ", "VBP", "VBD", "MD") for tag in tags]
     for i, tag in enumerate(tags):
-        word = c.lower[i]
-        if (tag is not None and tag not in ("VBZ", "NNS")) or not word.endswith("s") or not i:
+        word, before, after = c.lower[i], _at(tags, i - 1), _at(tags, i + 1, ".")
+        if i == 0 or tag not in ("VBZ", None) or not word.endswith("s") or "VBZ" not in (c.first[i], c.second[i]):
             continue
-        if "VBZ" not in (c.first[i], c.second[i]):
-            continue
-        after = tags[i + 1] if i + 1 < len(tags) else "."
-        before = tags[i - 1]
         if word in ("is", "has", "does", "'s", "was"):
             continue
-        if tag == "VBZ" and before in ("DT", "PRP$", "POS") and c.lower[i - 1] not in STANDS_ALONE:
+        if tag == "VBZ" and before in ("DT", "PRP$", "POS") and _word(c, i - 1) not in STANDS_ALONE:
             tags[i] = "NNS"
-        elif tag is None and before in ("NN", "NNP", "WDT", "PRP", "RB") and after in (
-                "DT", "IN", "PRP$", "RP", "RB", "VBG", "TO", "CD", "JJ", "VBN", ".", "PRP") and not any(
-                has_finite[max(0, i - 4):i]):
+        follows_subject = before in ("NN", "NNP", "WDT", "PRP", "RB") and not any(finite[max(0, i - 4) : i])
+        if tag is None and follows_subject and after in "DT IN PRP$ RP RB VBG TO CD JJ VBN . PRP".split():
             tags[i] = "VBZ"
 
 
-def _places(c: Caption, tags: Tags, votes: Votes) -> None:
+def _places(c: Caption, tags: Tags, _votes: Votes) -> None:
     """Particle, preposition or adverb: a preposition has its noun phrase after it."""
     for i, tag in enumerate(tags):
-        word = c.lower[i]
-        after = tags[i + 1] if i + 1 < len(tags) else "."
-        before = c.lower[i - 1] if i else ""
-        if word in ("outside", "inside", "behind", "near", "above", "below", "underneath", "around", "past", "along",
-                    "beside", "by", "across", "through", "over", "under", "down"):
-            if tag in ("IN", "RP", "RB", "NN", "JJ", None) and after in ("DT", "PRP$", "NN", "NNS", "CD", "PRP", "JJ"):
-                if tag != "NN" and not (word in ("outside", "inside") and after in ("NN", "NNS", "JJ")) and not (
-                        before in PARTICLE_VERBS and tag == "RP") and tags[i - 1 if i else 0] not in ("DT",):
-                    tags[i] = "IN"
-            elif word in ("outside", "inside") and after in (".", "CC", ",", "VBG", "IN", "TO") and tag in ("IN", None) and (
-                    c.lower[i + 1] if i + 1 < len(tags) else "") != "of":
-                tags[i] = "RB"
-            elif word in ("by", "around") and after in (".", "CC", ",") and tag in ("IN", "RP", None):
-                tags[i] = "RB" if word == "around" else "RP"
-        if word in ("up", "down", "out", "off", "on", "in") and tag in ("IN", "RB", None):
-            if word in ("up", "off", "out") and after in ("DT", "PRP$") and before in PARTICLE_VERBS:
+        word, after, after_word = c.lower[i], _at(tags, i + 1, "."), _word(c, i + 1)
+        ends = after in (".", "CC", ",")
+        around = word in ("outside", "inside")
+        with_particle = _word(c, i - 1) in PARTICLE_VERBS
+        if word in PREPOSITIONS and after in NOUN_PHRASE and tag in ("IN", "RP", "RB", "JJ", None):
+            modifier = around and after in ("NN", "NNS", "JJ")
+            if not modifier and not (with_particle and tag == "RP") and _at(tags, i - 1) != "DT":
+                tags[i] = "IN"
+        elif around and (ends or after in ("VBG", "IN", "TO")) and after_word != "of" and tag in ("IN", None):
+            tags[i] = "RB"
+        elif word in ("by", "around") and ends and tag in ("IN", "RP", None):
+            tags[i] = "RB" if word == "around" else "RP"
+        if word in ("up", "off", "out") and after in ("DT", "PRP$") and with_particle and tags[i] != "RP":
+            if tag in ("IN", "RB", None):
                 tags[i] = "RP"
-            elif tag == "IN" and after in (".", "CC", ",") and word in ("up", "down", "out", "off"):
-                tags[i] = "RP" if i and tags[i - 1] in ("VBG", "VBZ", "VBN", "VB", "VBP") else None
+        elif word in ("up", "down", "out", "off") and tag == "IN" and ends:
+            tags[i] = "RP" if _at(tags, i - 1) in ("VBG", "VBZ", "VBN", "VB", "VBP") else None
 
 
-POSTURE: Final = frozenset(
-    """sit sits sitting sat lay lays laying laid lie lies lying lain stand stands standing stood bend bends bending bent
-    squat squats squatting crouch crouches crouching crouched kneel kneels kneeling lean leans leaning hunch hunched
-    curl curls curled curling line lined lines dress dressed stack stacked pile piled wrap wrapped""".split())
-
-
-def _posture(c: Caption, tags: Tags, votes: Votes) -> None:
+def _posture(c: Caption, tags: Tags, _votes: Votes) -> None:
     """Sit down, stand up, lean over: particles, unless a noun phrase follows."""
     for i, word in enumerate(c.lower):
-        if i and word in ("up", "down", "over") and c.lower[i - 1] in POSTURE:
-            after = tags[i + 1] if i + 1 < len(tags) else "."
-            if after not in ("DT", "PRP$", "NN", "NNS", "CD", "JJ", "PRP"):
-                tags[i] = "RP"
+        if word in ("up", "down", "over") and _word(c, i - 1) in POSTURE and _at(tags, i + 1) not in NOUN_PHRASE:
+            tags[i] = "RP"
 
 
-def _possessive_its(c: Caption, tags: Tags, votes: Votes) -> None:
+def _possessive_its(c: Caption, tags: Tags, _votes: Votes) -> None:
     """Many captions write it's for its: before a noun the 's is possessive."""
     for i, word in enumerate(c.lower):
-        if word in ("'s", "\u2019s") and i and c.lower[i - 1] == "it" and i + 1 < len(tags):
-            noun = tags[i + 1] in NOUN or (tags[i + 1] in ("JJ", "CD") and i + 2 < len(tags) and tags[i + 2] in NOUN)
+        if word in ("'s", "\u2019s") and _word(c, i - 1) == "it" and i + 1 < len(tags):
+            noun = tags[i + 1] in NOUNS or (tags[i + 1] in ("JJ", "CD") and _at(tags, i + 2) in NOUNS)
             tags[i] = "POS" if noun else "VBZ"
 
 
-def _numbers(c: Caption, tags: Tags, votes: Votes) -> None:
+def _numbers(c: Caption, tags: Tags, _votes: Votes) -> None:
     """Nouns with one form for both numbers, and a few that taggers put in the wrong one."""
     for i, word in enumerate(c.lower):
-        if word in ("sheep", "deer", "bison", "moose") and tags[i] in ("NN", "NNS", None, "VBP", "VB"):
-            start = c.lower[max(0, i - 4):i]
-            after = c.lower[i + 1] if i + 1 < len(tags) else ""
-            if after in ("is", "has", "stands", "looks", "sits", "walks", "lies", "lays", "grazes"):
-                tags[i] = "NN"
-            elif after in ("are", "have", "stand", "graze", "walk", "eat", "look", "grazing"):
-                tags[i] = "NNS" if "a" not in start[-2:] and "one" not in start[-2:] else tags[i]
-            elif (start and start[-1] in ("a", "one", "another", "single", "lone", "each")) or (len(start) > 1 and start[-2] in ("a", "one", "another", "A") and tags[i - 1] in ("JJ", "VBN", "NN")):
-                tags[i] = "NN"
-            elif start and (start[-1] in ("of", "some", "many", "several") or tags[i - 1] == "CD"):
-                tags[i] = "NNS"
-        elif word in ("skis", "teeth", "drinks") and tags[i] is None:
-            tags[i] = "NNS"
-        elif word in ("broccoli", "luggage", "selfie", "graffiti") and tags[i] != "NN":
+        if word in ("sheep", "deer", "bison", "moose"):
+            if tags[i] in ("NN", "NNS", "VBP", "VB", None):
+                tags[i] = _number(c, tags, i)
+        elif word in ("skis", "teeth", "drinks"):
+            tags[i] = tags[i] or "NNS"
+        elif word in ("broccoli", "luggage", "selfie", "graffiti"):
             tags[i] = "NN"
         elif word in ("zebra", "giraffe", "elephant") and tags[i] != "NN":
-            many = i and tags[i - 1] == "CD" and c.lower[i - 1] != "one"
+            many = _at(tags, i - 1) == "CD" and _word(c, i - 1) != "one"
             tags[i] = "NNS" if many else "NN"
-        elif word == "mid":
-            tags[i] = "JJ"
-        elif word in ("wii", "nintendo"):
-            tags[i] = "NNP"
+
+
+def _number(c: Caption, tags: Tags, i: int) -> str | None:
+    """The number of a sheep, from the verb after it or the words before it."""
+    before, earlier, after = _word(c, i - 1), _word(c, i - 2), _word(c, i + 1)
+    single = ("a", "one", "another", "single", "lone", "each")
+    if after in "is has stands looks sits walks lies lays grazes".split():
+        return "NN"
+    if after in "are have stand graze walk eat look grazing".split():
+        return tags[i] if {"a", "one"} & {before, earlier} else "NNS"
+    if before in single or (earlier in single[:3] and _at(tags, i - 1) in ("JJ", "VBN", "NN")):
+        return "NN"
+    if before in ("of", "some", "many", "several") or _at(tags, i - 1) == "CD":
+        return "NNS"
+    return tags[i]
 
 
 def _joined(c: Caption, tags: Tags, votes: Votes) -> None:
     """What joins on to a noun is a noun if it mostly is one: a suit and tie, a toilet and sink."""
     for i, tag in enumerate(tags):
-        seen = votes.overall[c.lower[i]]
-        if tag in BASE and (i == 0 or (tags[i - 1] == "IN" and c.lower[i - 1] == "to")):
-            if seen["NN"] > 0.6 * sum(seen.values()):
+        word, before, after = c.lower[i], _at(tags, i - 1), _at(tags, i + 1, ".")
+        no_verb_here = i == 0 or (before == "IN" and _word(c, i - 1) == "to")
+        joined = before == "CC" and _at(tags, i - 2) in (*NOUNS, ",")
+        goes_on = after in ("IN", ".", ",", "CC", "VBG", "VBZ", "VBP", "VBN")
+        if tag in BASE and no_verb_here:
+            if votes.mostly(word, "NN", 0.6):
                 tags[i] = "NN"
-            elif seen["JJ"] > 0.6 * sum(seen.values()):
+            elif votes.mostly(word, "JJ", 0.6):
                 tags[i] = "JJ"
-        if tag in ("VBP", "VB", "VBD", "JJ", None) and i > 1 and tags[i - 1] == "CC" and tags[i - 2] in (*NOUN, ","):
-            after = tags[i + 1] if i + 1 < len(tags) else "."
-            if seen["NN"] > 0.6 * sum(seen.values()) and after in ("IN", ".", ",", "CC", "VBG", "VBZ", "VBP", "VBN"):
-                tags[i] = "NN"
+        elif tag in ("VBP", "VB", "VBD", "JJ", None) and joined and goes_on and votes.mostly(word, "NN", 0.6):
+            tags[i] = "NN"
 
 
-RULES: Final = (_fixed, _determined, _modifiers, _colours, _participles, _gerunds, _s_forms, _places, _posture,
-                _possessive_its, _numbers, _joined)
+RULES: Final = (
+    _expressions,
+    _determined,
+    _modifiers,
+    _colours,
+    _participles,
+    _gerunds,
+    _s_forms,
+    _places,
+    _posture,
+    _possessive_its,
+    _numbers,
+    _joined,
+)

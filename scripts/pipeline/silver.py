@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from caption_rules import Caption, count_votes, settle
+from caption_rules import settle
+from votes import Caption, count_votes
 
 HOLD_OUT_EVERY = 12
 
@@ -61,15 +62,26 @@ def spacy_tags(args: argparse.Namespace) -> None:
 def merge(args: argparse.Namespace) -> None:
     """Combine the taggers' opinions and print what became of the words."""
     rows = read_lines(args.captions)
-    captions = [Caption(row["words"], a["tags"], b["tags"], b["p"]) for row, a, b in
-                zip(rows, read_lines(args.spacy), read_lines(args.teacher), strict=False)]
+    captions = [
+        Caption(row["words"], a["tags"], b["tags"], b["p"])
+        for row, a, b in zip(rows, read_lines(args.spacy), read_lines(args.teacher), strict=False)
+    ]
     votes = count_votes(captions)
     out, fate = [], Counter[str]()
     for row, caption in zip(rows, captions, strict=False):
         tags = settle(caption, votes)
         for tag, a, b in zip(tags, caption.first, caption.second, strict=True):
-            fate["masked" if tag is None else "agreed" if tag == a == b else "spaCy" if tag == a else
-                 "teacher" if tag == b else "rule"] += 1
+            fate[
+                "masked"
+                if tag is None
+                else "agreed"
+                if tag == a == b
+                else "spaCy"
+                if tag == a
+                else "teacher"
+                if tag == b
+                else "rule"
+            ] += 1
         out.append({"words": row["words"], "tags": tags, "held_out": int(row["image_id"]) % HOLD_OUT_EVERY == 0})
     write_lines(args.out, out)
     total = sum(fate.values())

@@ -92,8 +92,9 @@ def augmented(sentence: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     return {"words": words, "tags": tags}
 
 
-def train(args: argparse.Namespace, tokenizer: Any, data: list[dict[str, Any]], index: dict[str, int],
-          seed: int, device: str) -> TokenTagger:
+def train(
+    args: argparse.Namespace, tokenizer: Any, data: list[dict[str, Any]], index: dict[str, int], seed: int, device: str
+) -> TokenTagger:
     torch.manual_seed(seed)
     rng = random.Random(seed)
     model = TokenTagger(AutoModel.from_pretrained(args.encoder).float(), len(index)).to(device)
@@ -106,9 +107,11 @@ def train(args: argparse.Namespace, tokenizer: Any, data: list[dict[str, Any]], 
     for epoch in range(args.epochs):
         rng.shuffle(data)
         # neighbours of like length share a batch, which saves most of the padding
-        blocks = [sorted(data[i:i + 50 * args.batch], key=lambda s: len(s["words"]))
-                  for i in range(0, len(data), 50 * args.batch)]
-        batches = [b[i:i + args.batch] for b in blocks for i in range(0, len(b), args.batch)]
+        blocks = [
+            sorted(data[i : i + 50 * args.batch], key=lambda s: len(s["words"]))
+            for i in range(0, len(data), 50 * args.batch)
+        ]
+        batches = [b[i : i + args.batch] for b in blocks for i in range(0, len(b), args.batch)]
         rng.shuffle(batches)
         model.train()
         for batch in batches:
@@ -117,32 +120,37 @@ def train(args: argparse.Namespace, tokenizer: Any, data: list[dict[str, Any]], 
             *inputs, gold = collate([augmented(s, rng) for s in batch], tokenizer, index, device)
             with torch.autocast(device, dtype=torch.bfloat16):
                 logits = model(*inputs)
-            loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), gold.flatten(),
-                                                     ignore_index=IGNORED, label_smoothing=0.03)
+            loss = torch.nn.functional.cross_entropy(
+                logits.float().flatten(0, 1), gold.flatten(), ignore_index=IGNORED, label_smoothing=0.03
+            )
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()
             step += 1
-        print(f"seed {seed} epoch {epoch} step {step}/{steps} loss {loss.item():.3f} {time.time() - began:.0f}s", flush=True)
+        print(
+            f"seed {seed} epoch {epoch} step {step}/{steps} loss {loss.item():.3f} {time.time() - began:.0f}s",
+            flush=True,
+        )
     return model.eval()
 
 
 @torch.no_grad()
-def probabilities(model: TokenTagger, tokenizer: Any, data: list[dict[str, Any]], index: dict[str, int],
-                  device: str) -> list[torch.Tensor]:
+def probabilities(
+    model: TokenTagger, tokenizer: Any, data: list[dict[str, Any]], index: dict[str, int], device: str
+) -> list[torch.Tensor]:
     """Return one float[words, tags] per sentence."""
     out: list[torch.Tensor] = [torch.empty(0)] * len(data)
     order = sorted(range(len(data)), key=lambda i: len(data[i]["words"]))
     for at in range(0, len(order), 256):
-        rows = order[at:at + 256]
+        rows = order[at : at + 256]
         *inputs, _ = collate([{"words": data[i]["words"]} for i in rows], tokenizer, index, device)
         with torch.autocast(device, dtype=torch.bfloat16):
             logits = model(*inputs)
         soft = logits.float().softmax(-1).cpu()
         for row, i in enumerate(rows):
-            out[i] = soft[row, :len(data[i]["words"])]
+            out[i] = soft[row, : len(data[i]["words"])]
     return out
 
 
@@ -173,16 +181,23 @@ def main() -> None:
     for seed in range(args.seeds):
         model = train(args, tokenizer, list(data), index, seed, device)
         soft = probabilities(model, tokenizer, dev, index, device)
-        right = sum(tags[int(p)] == t for q, s in zip(soft, dev, strict=True)
-                    for p, t in zip(q.argmax(-1), s["tags"], strict=False))
+        right = sum(
+            tags[int(p)] == t
+            for q, s in zip(soft, dev, strict=True)
+            for p, t in zip(q.argmax(-1), s["tags"], strict=False)
+        )
         print(f"seed {seed} dev accuracy {right / sum(len(s['tags']) for s in dev):.4f}", flush=True)
         soft = probabilities(model, tokenizer, captions, index, device)
         total = soft if total is None else [a + b for a, b in zip(total, soft, strict=True)]
         with args.out.open("w") as out:  # after every seed, so that a run cut short leaves the mean so far
             for summed in total:
                 top = (summed / (seed + 1)).max(-1)
-                out.write(json.dumps({"tags": [tags[int(i)] for i in top.indices],
-                                      "p": [round(float(p), 3) for p in top.values]}) + "\n")
+                out.write(
+                    json.dumps(
+                        {"tags": [tags[int(i)] for i in top.indices], "p": [round(float(p), 3) for p in top.values]}
+                    )
+                    + "\n"
+                )
 
 
 if __name__ == "__main__":

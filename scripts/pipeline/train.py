@@ -56,11 +56,16 @@ class WindowTagger(torch.nn.Module):
     def steps(self) -> tuple[torch.Tensor, ...]:
         """Return the quantisation steps: one for the embedding, one per output channel of each layer."""
         with torch.no_grad():
-            return (self.embedding.abs().max() / 127, self.first.abs().amax((0, 1)).clamp_min(1e-6) / 127,
-                    self.second.abs().amax(0).clamp_min(1e-6) / 127, self.third.abs().amax(0).clamp_min(1e-6) / 127)
+            return (
+                self.embedding.abs().max() / 127,
+                self.first.abs().amax((0, 1)).clamp_min(1e-6) / 127,
+                self.second.abs().amax(0).clamp_min(1e-6) / 127,
+                self.third.abs().amax(0).clamp_min(1e-6) / 127,
+            )
 
-    def forward(self, bags: torch.Tensor, offsets: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor,
-                dropout: float) -> torch.Tensor:
+    def forward(
+        self, bags: torch.Tensor, offsets: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, dropout: float
+    ) -> torch.Tensor:
         """bags, offsets: features of the batch's word types; ids int[B, T + 2r] with padding; mask bool[B, T]."""
         s0, s1, s2, s3 = self.steps()
         vectors = functional.embedding_bag(bags, rounded(self.embedding, s0), offsets, mode="sum")
@@ -70,7 +75,7 @@ class WindowTagger(torch.nn.Module):
         h = rounded(h.clamp(0, 1), 1 / ACTIVATION) * mask[..., None]
         h = functional.dropout(h, dropout, self.training)
         padded = functional.pad(h, (0, 0, self.reach, self.reach))
-        window = torch.cat([padded[:, i:i + h.shape[1]] for i in range(2 * self.reach + 1)], -1)
+        window = torch.cat([padded[:, i : i + h.shape[1]] for i in range(2 * self.reach + 1)], -1)
         g = window @ rounded(self.second, s2) + self.second_bias
         g = functional.dropout(rounded(g.clamp(0, 1), 1 / ACTIVATION), dropout, self.training)
         return g @ rounded(self.third, s3) + self.third_bias
@@ -87,11 +92,19 @@ class WindowTagger(torch.nn.Module):
 
         used = integers(self.embedding, s0)
         return Weights(
-            tags=tuple(tags), features=tuple(names), embedding=used,
-            first=integers(self.first, s1), first_scale=floats(s0 * s1 * ACTIVATION * TABLE_STEPS),
+            tags=tuple(tags),
+            features=tuple(names),
+            embedding=used,
+            first=integers(self.first, s1),
+            first_scale=floats(s0 * s1 * ACTIVATION * TABLE_STEPS),
             first_bias=floats(self.first_bias * ACTIVATION * TABLE_STEPS),
-            second=integers(self.second, s2), second_scale=floats(s2), second_bias=floats(self.second_bias * ACTIVATION),
-            third=integers(self.third, s3), third_scale=floats(s3 / ACTIVATION), third_bias=floats(self.third_bias))
+            second=integers(self.second, s2),
+            second_scale=floats(s2),
+            second_bias=floats(self.second_bias * ACTIVATION),
+            third=integers(self.third, s3),
+            third_scale=floats(s3 / ACTIVATION),
+            third_bias=floats(self.third_bias),
+        )
 
 
 Pools = dict[str, tuple[list[str], list[str]]]
@@ -129,7 +142,7 @@ def substituted(sentence: Sentence, pools: Pools, rng: random.Random) -> Sentenc
 
 def augmented(sentence: Sentence, rng: random.Random, pools: Pools) -> Sentence:
     """Return a sentence as a hasty writer would type it: lower-case, no full stop, capital where none was."""
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         sentence = substituted(sentence, pools, rng)
     words, tags = list(sentence["words"]), list(sentence["tags"])
     roll = rng.random()
@@ -150,8 +163,14 @@ def augmented(sentence: Sentence, rng: random.Random, pools: Pools) -> Sentence:
     return {"words": words, "tags": tags, "weight": sentence.get("weight", 1.0)}
 
 
-def batch_tensors(batch: list[Sentence], rows: dict[str, int], index: dict[str, int], counts: Counter[str],
-                  radius: int, rng: random.Random | None) -> tuple[torch.Tensor, ...]:
+def batch_tensors(
+    batch: list[Sentence],
+    rows: dict[str, int],
+    index: dict[str, int],
+    counts: Counter[str],
+    radius: int,
+    rng: random.Random | None,
+) -> tuple[torch.Tensor, ...]:
     types: dict[str, int] = {}
     longest = max(len(s["words"]) for s in batch)
     ids = torch.zeros(len(batch), longest + 2 * radius, dtype=torch.long)
@@ -160,9 +179,9 @@ def batch_tensors(batch: list[Sentence], rows: dict[str, int], index: dict[str, 
     mask = torch.zeros(len(batch), longest, dtype=torch.bool)
     for i, s in enumerate(batch):
         line = [types.setdefault(w, len(types) + 1) for w in s["words"]]
-        ids[i, radius:radius + len(line)] = torch.tensor(line)
-        gold[i, :len(line)] = torch.tensor([IGNORED if t is None else index[t] for t in s["tags"]])
-        mask[i, :len(line)] = True
+        ids[i, radius : radius + len(line)] = torch.tensor(line)
+        gold[i, : len(line)] = torch.tensor([IGNORED if t is None else index[t] for t in s["tags"]])
+        mask[i, : len(line)] = True
         weight[i] = s.get("weight", 1.0)
     bags, offsets = [rows["<pad>"]], [0]
     for word in types:
@@ -184,8 +203,9 @@ def accuracy(network: Network, data: list[Sentence]) -> float:
     return sum(judged) / max(1, len(judged))
 
 
-def fit(args: argparse.Namespace, treebank: list[Sentence], captions: list[Sentence],
-        checks: dict[str, list[Sentence]]) -> Weights:
+def fit(
+    args: argparse.Namespace, treebank: list[Sentence], captions: list[Sentence], checks: dict[str, list[Sentence]]
+) -> Weights:
     torch.manual_seed(args.seed)
     rng = random.Random(args.seed)
     data = treebank + captions
@@ -201,22 +221,25 @@ def fit(args: argparse.Namespace, treebank: list[Sentence], captions: list[Sente
     optimiser = torch.optim.Adam(model.parameters(), lr=args.lr, betas=(0.9, 0.99))
     per_epoch = len(data) // args.batch
     steps = args.epochs * per_epoch
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda s: min(1.0, s / 300) * max(0.01, 1 - s / steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(1.0, s / 300) * max(0.01, 1 - s / steps))
     average = [p.detach().clone() for p in model.parameters()]
-    print(f"{len(treebank)} treebank sentences, {len(captions)} captions, {len(names)} features, {len(tags)} tags, "
-          f"{steps} steps", flush=True)
+    print(
+        f"{len(treebank)} treebank sentences, {len(captions)} captions, {len(names)} features, {len(tags)} tags, "
+        f"{steps} steps",
+        flush=True,
+    )
     began, step = time.time(), 0
     for epoch in range(args.epochs):
         rng.shuffle(data)
         model.train()
         running = 0.0
         for at in range(0, per_epoch * args.batch, args.batch):
-            batch = [augmented(s, rng, pools) for s in data[at:at + args.batch]]
+            batch = [augmented(s, rng, pools) for s in data[at : at + args.batch]]
             bags, offsets, ids, mask, gold, weight = batch_tensors(batch, rows, index, counts, args.radius, rng)
             logits = model(bags, offsets, ids, mask, args.dropout)
-            loss = functional.cross_entropy(logits.flatten(0, 1), gold.flatten(), ignore_index=IGNORED,
-                                            reduction="none", label_smoothing=0.02)
+            loss = functional.cross_entropy(
+                logits.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, reduction="none", label_smoothing=0.02
+            )
             loss = (loss * weight.flatten()).sum() / weight[gold != IGNORED].sum()
             optimiser.zero_grad()
             loss.backward()

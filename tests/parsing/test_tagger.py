@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import spacy
 from hypothesis import given, settings
@@ -190,9 +191,10 @@ def slow_tags(weights: Weights, words: list[str]) -> list[str]:
     hidden = weights.first.shape[2]
     reach = weights.second.shape[0] // hidden // 2
 
-    def vector(i: int) -> np.ndarray:
+    def vector(i: int) -> npt.NDArray[np.int64]:
         names = features(words[i]) if 0 <= i < len(words) else ["<pad>"]
-        return weights.embedding[[rows[n] for n in names if n in rows]].astype(np.int64).sum(0)
+        total: npt.NDArray[np.int64] = weights.embedding[[rows[n] for n in names if n in rows]].sum(0, dtype=np.int64)
+        return total
 
     first = []
     for i in range(len(words)):
