@@ -11,6 +11,8 @@ from negagen.types import Candidate, Parse, Verdict
 _SAME: Final = Verdict("reject", "the same word")
 _NEAR: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
 _PRESENT: Final = Verdict("reject", "already in the caption")
+_DENIED: Final = Verdict("reject", "under a negation of the caption")
+_NEGATIONS: Final = frozenset(["no", "not", "n't", "without", "never", "nobody", "none", "nothing"])
 _COMPANY: Final = Verdict("reject", "often seen with what the caption names")
 
 
@@ -18,6 +20,8 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     """Judge the new word of a replacement or an addition against the old one and the rest of the caption."""
     if candidate.operation not in ("replace", "add"):
         return KEEP
+    if not _NEGATIONS.isdisjoint(context.lemmas) and _denied(parse, candidate):
+        return _DENIED
     old, new = candidate.old, candidate.new
     if old == new:
         return _SAME
@@ -31,6 +35,12 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
             if phrase.entry is not None and phrase.lemma != old and new in phrase.entry.excluded:
                 return _COMPANY
     return KEEP
+
+
+def _denied(parse: Parse, candidate: Candidate) -> bool:
+    """Whether the caption denies what the edit would change: "no dogs" says little of cats."""
+    start = candidate.splices[0].start
+    return any(token.lower in _NEGATIONS for token in parse.tokens[:start])
 
 
 def _entry(lexicon: Lexicon, role: str, word: str) -> Entry | None:

@@ -112,13 +112,14 @@ class ReplaceObject(_Replace):
         sites = []
         for number, phrase in enumerate(parse.phrases):
             choices, cumulative = self._choices(phrase.lemma, phrase.entry)
-            if choices and parse.tokens[phrase.head].code == "N":
+            hyphenated = "H" in parse.codes[max(phrase.unit - 1, 0) : phrase.stop + 1]
+            if choices and parse.tokens[phrase.head].code == "N" and not hyphenated:
                 sites.append(Site(phrase.unit, phrase.stop, phrase.lemma, choices, cumulative, number))
         return sites
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         phrase = parse.phrases[site.phrase]
-        text = noun_form(self._lexicon, new, plural=phrase.plural)
+        text = noun_form(self._lexicon, new, plural=phrase.plural or _counted(parse, phrase))
         entry = self._lexicon.noun(new)
         if text is None or (entry is not None and not fits_noun(parse, phrase, entry)):
             return ()
@@ -131,8 +132,12 @@ class ReplaceObject(_Replace):
         return () if pronouns is None else tuple(sorted([splice, *pronouns], key=lambda s: s.start))
 
     def _idiomatic(self, parse: Parse, phrase: int, new: Entry) -> bool:
-        """Whether captions use `new` in the phrase's place: after that preposition, before that verb."""
+        """Whether captions use `new` in the phrase's place: with its attributes, after that preposition, before that verb."""
         old = parse.phrases[phrase].entry
+        for index in parse.phrases[phrase].attributes:
+            attribute = parse.tokens[index].attribute
+            if attribute is not None and _can_be(old, attribute) and not _can_be(new, attribute):
+                return False
         for relation in parse.relations:
             if relation.object == phrase and not self._selection.allows(context_of(parse, relation), new.lemma):
                 return False
@@ -141,6 +146,16 @@ class ReplaceObject(_Replace):
                 if verb is not None and _can_do(old, verb) and not _can_do(new, verb):
                     return False
         return True
+
+
+def _counted(parse: Parse, phrase: Phrase) -> bool:
+    """Whether a number makes the phrase plural, whatever its head looks like ("three zebra")."""
+    number = parse.tokens[phrase.count].number if phrase.count >= 0 else None
+    return number is not None and number.plural
+
+
+def _can_be(noun: Entry | None, attribute: Entry) -> bool:
+    return any(sense.suits(noun) for sense in attribute.senses)
 
 
 def _can_do(noun: Entry | None, verb: Entry) -> bool:
@@ -209,7 +224,7 @@ class ReplaceAttribute(_Replace):
         ]
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
-        entry = self._lexicon.attribute(new)
+        entry = self._lexicon.attribute(new) if not self._own else None
         if entry is not None and not any(sense.suits(parse.phrases[site.phrase].entry) for sense in entry.senses):
             return ()
         return (Splice(site.start, site.stop, new),)

@@ -54,7 +54,9 @@ class SwapObjects:
             return False
         if "S" in parse.codes[p.start : p.stop + 1] or "S" in parse.codes[q.start : q.stop + 1]:
             return False
-        if any(start and parse.tokens[start - 1].lower == "of" for start in (p.start, q.start)):
+        # "a slice of cake", but not "on top of a cake".
+        of = [i for i in (p.start - 1, q.start - 1) if i >= 0 and parse.tokens[i].lower == "of"]
+        if any(parse.codes[i] == "I" for i in of):
             return False
         if p.animate and q.animate:
             return relation.verb < 0 or relation.object == left + 1

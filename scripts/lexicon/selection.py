@@ -43,16 +43,22 @@ def count(captions: list[str]) -> dict[str, Counter[str]]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--captions", type=Path, required=True, help="Parquet with a string column `caption`")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "--captions", type=Path, required=True, help="Parquet with a string column `caption`"
+    )
     arguments.add_argument("--output", type=Path, default=OUTPUT)
     options = arguments.parse_args()
-    captions = [text for text in pq.read_table(options.captions, columns=["caption"])["caption"].to_pylist() if text]
-    contexts = {}
+    captions = [
+        text for text in pq.read_table(options.captions, columns=["caption"])["caption"].to_pylist() if text
+    ]
+    contexts: dict[str, tuple[int, dict[str, int]]] = {}
     for context, nouns in sorted(count(captions).items()):
         if nouns.total() >= MIN_CONTEXT:
             kept = sorted((noun, n) for noun, n in nouns.items() if n >= MIN_PAIR)
-            contexts[context] = [nouns.total(), dict(kept)]
+            contexts[context] = (nouns.total(), dict(kept))
     document = {
         "format": FORMAT,
         "source": "COCO 2017 validation captions (CC BY 4.0): counts only",
