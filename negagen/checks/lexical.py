@@ -28,7 +28,7 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     entry = _entry(context.lexicon, candidate.role, old)
     if entry is not None and new in entry.excluded:
         return _NEAR
-    if candidate.role in ("object", "attribute") and new in context.lemmas:
+    if candidate.role in ("object", "attribute", "action") and new in context.lemmas:
         return _PRESENT
     if candidate.role == "object":
         for phrase in parse.phrases:

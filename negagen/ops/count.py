@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS = 4
+_PICTURES = frozenset("photo photograph picture image view shot closeup up painting drawing photos pictures".split())
 _SINGULAR_PRONOUNS = frozenset("he she it his her its him himself herself itself".split())
 
 
@@ -72,9 +73,9 @@ class ReplaceCount:
         """Whether an article can give way to a number: no pronoun and no place may depend on its being one."""
         if phrase.determiner < 0 or parse.tokens[phrase.determiner].lower not in ("a", "an") or phrase.plural:
             return False
-        if phrase.family not in self._families or (
-            phrase.start and parse.tokens[phrase.start - 1].lower in self._after
-        ):
+        before = parse.tokens[phrase.start - 1].lower if phrase.start else ""
+        pictured = before == "of" and phrase.start > 1 and parse.tokens[phrase.start - 2].lower in _PICTURES
+        if phrase.family not in self._families or (before in self._after and not pictured):
             return False
         return not any(token.lower in _SINGULAR_PRONOUNS for token in parse.tokens)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from negagen.lexicon import Lexicon
-from negagen.realise import inner_text, verb_form
+from negagen.realise import agreement, inner_text, verb_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Parse, Phrase, Splice
 
@@ -76,11 +76,16 @@ class NegateObject:
                 yield Candidate((splice,), "negate", "object", phrase.lemma, "no", (number,))
 
     def _first(self, parse: Parse, phrase: Phrase) -> Splice | None:
-        """ "Dogs on a bed" -> "No dogs on a bed"."""
-        bare = phrase.determiner < 0 and phrase.count < 0 and phrase.plural
-        if not bare or parse.codes[phrase.stop : phrase.stop + 1] in ("", ",", "A", "H"):
+        """ "Dogs on a bed", "Several dogs on a bed" -> "No dogs on a bed"."""
+        following = parse.codes[phrase.stop : phrase.stop + 1]
+        if phrase.determiner >= 0 or not phrase.plural or following in ("", ",", "A", "H"):
             return None
-        return Splice(0, 1, f"no {inner_text(parse, 0, 1)}")
+        if phrase.count < 0:
+            return Splice(0, 1, f"no {inner_text(parse, 0, 1)}")
+        quantifier = self._vague(parse, phrase)
+        number = parse.phrases.index(phrase)
+        agrees = agreement(self._lexicon, parse, number, plural=True) == []
+        return quantifier if agrees else None
 
     def _splice(self, parse: Parse, phrase: Phrase) -> Splice | None:
         before = parse.tokens[phrase.start - 1]
@@ -93,10 +98,13 @@ class NegateObject:
         if phrase.count < 0:
             article = phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in ("a", "an", "some")
             return Splice(phrase.determiner, phrase.determiner + 1, "no") if article else None
+        return self._vague(parse, phrase) if phrase.determiner < 0 else None
+
+    def _vague(self, parse: Parse, phrase: Phrase) -> Splice | None:
+        """ "no dogs" for "several dogs"; for "two dogs" it would deny more than was said."""
         unit = parse.units.get(phrase.count)
         number = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.count].number
-        # "no dogs" for "several dogs"; of "two dogs" it would deny more than was said.
-        if number is None or not number.vague or phrase.determiner >= 0:
+        if number is None or not number.vague:
             return None
         return Splice(phrase.count, unit[0] if unit else phrase.count + 1, "no")
 
