@@ -240,6 +240,11 @@ class ProcessPool:
             how = f"by signal {-code}"
             if -code == getattr(signal, "SIGKILL", None):
                 how += " (out of memory?)"
+        if self._identity is None and code == 1:
+            return WorkerError(
+                f"worker process {worker.number} could not start. A script that uses workers must keep its own"
+                ' work under `if __name__ == "__main__":`, since each worker imports it.'
+            )
         where = f" at rows {worker.tasks[0].start} to {worker.tasks[0].stop - 1}" if worker.tasks else ""
         return WorkerError(
             f"worker process {worker.number} ended {how}{where}. Finished parts are kept: run the same"

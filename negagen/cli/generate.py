@@ -17,7 +17,7 @@ def generate(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Files of captions (.parquet, .csv, .tsv, .jsonl), a folder of Parquet files, or a glob.",
             show_default=False,
         ),
@@ -37,7 +37,7 @@ def generate(
     id_column: Annotated[
         str | None,
         typer.Option(
-            help="Draw by this column's value, not by the caption: equal captions then differ in negatives.",
+            help="Draw by this column too: rows of equal captions then get different negatives.",
             show_default=False,
         ),
     ] = None,

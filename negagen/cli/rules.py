@@ -25,7 +25,7 @@ def list_rules(
     paths: _Paths = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
-    """List all rules with their operation and category.
+    """List all rules.
 
     \b
     Examples:
@@ -70,7 +70,9 @@ def show(
     paths: _Paths = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
-    """Show one rule: what it does, where it comes from, and its examples as coloured diffs.
+    """Show one rule.
+
+    What it does, where it comes from, and its examples as diffs.
 
     \b
     Example:
@@ -121,9 +123,9 @@ def check(
         typer.Argument(help="Rule files or folders; the shipped rules if none.", show_default=False),
     ] = None,
 ) -> None:
-    """Check rule files: their form, and that every rule does what its own examples say.
+    """Check rule files.
 
-    Exits with status 1 if a rule is wrong.
+    Checks their form, and that every rule does what its own examples say. Exits with status 1 if a rule is wrong.
 
     \b
     Examples:
@@ -152,7 +154,9 @@ def new(
         typer.Option("--output", "-o", help="File to write. [default: NAME.toml]", show_default=False),
     ] = None,
 ) -> None:
-    """Begin a rule: write a file that works as it is, to be changed into yours.
+    """Begin a rule file.
+
+    What it writes works as it is, to be changed into yours.
 
     \b
     Example:

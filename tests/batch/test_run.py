@@ -139,7 +139,21 @@ def test_interrupted_and_resumed_gives_the_same_bytes(job: Job) -> None:
     assert job.output.read_bytes() == whole.output.read_bytes()
 
 
-def test_workers_give_the_same_bytes(job: Job) -> None:
+def test_a_script_without_a_guard_is_told(job: Job) -> None:
+    script = job.output.with_name("script.py")
+    script.write_text(_SCRIPT.replace('if __name__ == "__main__":', "if True:"))
+    ran = subprocess.run(
+        [sys.executable, str(script), str(job.inputs[0]), str(job.output), "2"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+    )
+    assert "could not start. A script that uses workers must keep" in ran.stderr
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_workers_give_the_same_bytes(job: Job, flat: bool) -> None:
+    job = replace(job, flat=flat)
     pooled = replace(job, output=job.output.with_name("pooled.parquet"), workers=2)
     seen: list[Progress] = []
     one, two = generate(job), generate(pooled, seen.append)
