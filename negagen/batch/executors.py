@@ -260,7 +260,6 @@ def _repeat_warnings(identity: Identity) -> None:
 
 def _serve(pipe: Connection, work: Work) -> None:
     """The life of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, who ends us
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         maker = _Maker(work)
@@ -278,6 +277,19 @@ def _serve(pipe: Connection, work: Work) -> None:
         failure = WorkerError(f"a worker process failed: {type(error).__name__}: {error}")
         failure.add_note(traceback.format_exc())
         pipe.send(failure)
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """What is started here ignores Ctrl-C from its first moment: that is for the parent, who ends it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

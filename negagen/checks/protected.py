@@ -25,7 +25,7 @@ def check_protected(parse: Parse, candidate: Candidate, context: Context) -> Ver
             return _IDIOM
         if covered and (covered[-1] == "u" or (stop < len(codes) and codes[stop] in "jci" and stop not in parse.units)):
             return _IDIOM
-        if covered and is_title(parse.tokens[start]) and not sentence_start(parse, start) and not title_case(parse):
+        if covered and _names(parse, start, stop, inflected=candidate.role == "count"):
             return _NAME
         named = "M" in covered or (start and codes[start - 1] == "M") or codes[stop : stop + 1] == "M"
         if candidate.role in ("object", "count") and covered and named:
@@ -33,3 +33,12 @@ def check_protected(parse: Parse, candidate: Candidate, context: Context) -> Ver
         if candidate.role == "object" and candidate.old and context.lexicon.protected(candidate.old):
             return _PRONOUN
     return KEEP
+
+
+def _names(parse: Parse, start: int, stop: int, *, inflected: bool) -> bool:
+    """Whether a capital marks one of the tokens as a name; where the word is inflected, any capital does ("STOP sign")."""
+    for index in range(start, stop):
+        token = parse.tokens[index]
+        if token.text[0].isupper() and (inflected or is_title(token)) and not sentence_start(parse, index):
+            return not title_case(parse) and not parse.text.isupper()
+    return False

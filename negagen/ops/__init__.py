@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from negagen.lexicon import Lexicon
 from negagen.ops.add import AddAttribute, AddObject
 from negagen.ops.count import ReplaceCount
-from negagen.ops.negate import NegateObject, NegateVerb
+from negagen.ops.negate import NegateObject, NegateRelation, NegateVerb
 from negagen.ops.pattern import ReplacePattern
 from negagen.ops.replace import ReplaceAction, ReplaceAttribute, ReplaceObject, ReplaceRelation
 from negagen.ops.shuffle import ShuffleNgrams, ShuffleWithinClass
@@ -49,6 +49,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Callable[[Rule, Lexicon], Operation]]
         ("add", "attribute"): AddAttribute,
         ("negate", "verb"): NegateVerb,
         ("negate", "object"): NegateObject,
+        ("negate", "relation"): NegateRelation,
         ("shuffle", "ngram"): ShuffleNgrams,
         ("shuffle", "class"): ShuffleWithinClass,
     }

@@ -59,7 +59,11 @@ class ReplaceCount:
         head = parse.tokens[phrase.head]
         if head.code != "N" or phrase.entry is None or not phrase.entry.countable or phrase.entry.scene:
             return None
+        if parse.codes[phrase.stop : phrase.stop + 1] == "S":
+            return None
         if phrase.count >= 0:
+            if phrase.determiner >= 0 and not phrase.plural:
+                return None  # "a four compartment tray"
             unit = parse.units.get(phrase.count)
             entry = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.count].number
             index = phrase.count

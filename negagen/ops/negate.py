@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 
+_NEGATIONS = frozenset(["no", "not", "n't", "without", "never"])
+
+
 class NegateVerb:
     """Denies an action or state: "is not wearing", "not wearing", "does not wear"."""
 
@@ -21,7 +24,7 @@ class NegateVerb:
         self._lexicon = lexicon
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        sites = [index for index, code in enumerate(parse.codes) if code in "BVGE"]
+        sites = [index for index, code in enumerate(parse.codes) if code in "BVGEX"]
         for index in stream.shuffled(sites):
             splices = self._splices(parse, index)
             if splices:
@@ -33,13 +36,15 @@ class NegateVerb:
         token = tokens[index]
         before = codes[index - 1] if index else ""
         after = codes[index + 1 : index + 2]
-        if any(t.lower in ("not", "n't", "never", "no", "without") for t in tokens):
+        if any(t.lower in _NEGATIONS for t in tokens):
             return ()
         if token.code == "B":
             # "is not" only: "be" and "being" are the verb's inner parts, and "there is" wants "no".
             finite = token.lower in ("is", "are", "was", "were")
             if not finite or before in ("O", "") or after in ("D", "O", ""):
                 return ()
+            return (Splice(index + 1, index + 1, "not"),)
+        if token.tag == "MD" or (token.lower in ("has", "have", "had") and after in ("E", "B")):
             return (Splice(index + 1, index + 1, "not"),)
         if token.code == "G":
             # After a noun, not inside a phrase ("a running dog"), a chain ("is riding") or after a preposition.
@@ -56,6 +61,27 @@ class NegateVerb:
         return (Splice(index, index + 1, f"{auxiliary} not {base}"),) if base else ()
 
 
+class NegateRelation:
+    """Denies where a thing is: "a dog not on a bed". For prepositions of `target.words` straight after a noun."""
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        self._prepositions = frozenset(rule.target.words)
+
+    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        if any(token.lower in _NEGATIONS for token in parse.tokens):
+            return
+        sites = [
+            number
+            for number, relation in enumerate(parse.relations)
+            if relation.kind == "preposition" and not relation.finite and relation.name in self._prepositions
+        ]
+        for number in stream.shuffled(sites):
+            relation = parse.relations[number]
+            if parse.codes[relation.start - 1] == "N":
+                splice = Splice(relation.start, relation.start, "not")
+                yield Candidate((splice,), "negate", "relation", relation.name, "not", (relation.object,), number)
+
+
 class NegateObject:
     """Denies a thing: "with a hat" -> "without a hat", "there is a dog" -> "there is no dog", "wearing no hat"."""
 
@@ -64,7 +90,7 @@ class NegateObject:
         self._verbs = frozenset(rule.target.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        if any(token.lower in ("no", "not", "n't", "without", "never") for token in parse.tokens):
+        if any(token.lower in _NEGATIONS for token in parse.tokens):
             return
         for number in stream.shuffled(range(len(parse.phrases))):
             phrase = parse.phrases[number]

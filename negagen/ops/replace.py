@@ -18,7 +18,7 @@ from negagen.types import Candidate, Parse, Phrase, Splice
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
-_ROUNDS = 6
+_ROUNDS = 12
 _VERBS = re.compile("[VG]")
 
 
@@ -113,7 +113,8 @@ class ReplaceObject(_Replace):
         for number, phrase in enumerate(parse.phrases):
             choices, cumulative = self._choices(phrase.lemma, phrase.entry)
             hyphenated = "H" in parse.codes[max(phrase.unit - 1, 0) : phrase.stop + 1]
-            if choices and parse.tokens[phrase.head].code == "N" and not hyphenated:
+            measured = phrase.count >= 0 and phrase.determiner >= 0 and not phrase.plural  # "a four compartment tray"
+            if choices and parse.tokens[phrase.head].code == "N" and not hyphenated and not measured:
                 sites.append(Site(phrase.unit, phrase.stop, phrase.lemma, choices, cumulative, number))
         return sites
 

@@ -145,11 +145,16 @@ def _phrase(
         unit,
         head,
         lemma,
-        token.tag == "NNS" or token.tag == "NNPS",
+        token.tag in ("NNS", "NNPS") and not _singular(tokens, start, unit),
         compound,
         entry,
         _family(entry.classes) if entry is not None else "",
     )
+
+
+def _singular(tokens: list[Token], start: int, unit: int) -> bool:
+    """Whether an article says that a head that looks plural is not ("a rhinoceros")."""
+    return start < unit and tokens[start].lower in ("a", "an") and tokens[start + 1].number is None
 
 
 @lru_cache(maxsize=4096)
@@ -178,6 +183,8 @@ def _relations(
         if gap is None and any(token.tag in _FINITE_TAGS for token in tokens[base : base + len(clause)]):
             finite.setdefault(main, UNKNOWN)
             finite.setdefault(i, UNKNOWN)
+        if gap is not None and not gap.kind and gap.finite < 0:
+            gap = None  # "a game where a player ...": a clause with a subject of its own
         subject = i
         if gap is not None and gap.finite >= 0:
             # "a man in a hat rides": the man; "a man and a dog who rides": the nearest one.
