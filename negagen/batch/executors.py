@@ -153,12 +153,15 @@ class ProcessPool:
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
-        for number in range(self._count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, self._work), name=f"negagen-{number}", daemon=True)
-            process.start()
-            theirs.close()
-            self._workers.append(_Worker(number, process, ours, []))
+        with _ctrl_c_ignored():
+            for number in range(self._count):
+                ours, theirs = context.Pipe()
+                process = context.Process(
+                    target=_serve, args=(theirs, self._work), name=f"negagen-{number}", daemon=True
+                )
+                process.start()
+                theirs.close()
+                self._workers.append(_Worker(number, process, ours, []))
         return self
 
     def __exit__(

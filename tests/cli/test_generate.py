@@ -68,9 +68,7 @@ def test_quiet(run: Callable[..., Ran], captions: Path) -> None:
 
 def test_options_reach_the_negator(run: Callable[..., Ran], captions: Path, tmp_path: Path) -> None:
     out = tmp_path / "o.parquet"
-    ran = run(
-        "generate", captions, "-o", out, "--categories", "replace_att, swap_att", "--limit", 2, "-q", "--flat"
-    )
+    ran = run("generate", captions, "-o", out, "--categories", "replace_att, swap_att", "--limit", 2, "-q", "--flat")
     assert ran.code == 0, ran.err
     table = pq.read_table(out)
     assert set(table["negative_category"].to_pylist()) <= {"replace_att", "swap_att"}
@@ -121,17 +119,11 @@ def test_default_output_needs_one_input() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_keeps_parts_and_says_how_to_go_on(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
+def test_interrupted_keeps_parts_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals, code: int) -> None:
     path, out = tmp_path / "many.parquet", tmp_path / "out.parquet"
-    pq.write_table(
-        pa.table({"caption": [f"Two dogs and {n} red cars on a street" for n in range(40_000)]}), path
-    )
+    pq.write_table(pa.table({"caption": [f"Two dogs and {n} red cars on a street" for n in range(40_000)]}), path)
     command = [sys.executable, "-m", "negagen", "generate", str(path), "-o", str(out)]
-    run = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     end = time.monotonic() + 60
     while not list(tmp_path.glob("out.parquet.parts/part-*.arrow")):
         assert time.monotonic() < end
@@ -144,3 +136,17 @@ def test_interrupted_keeps_parts_and_says_how_to_go_on(
     assert "Run the same command again" in err
     assert "Traceback" not in err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.0])
+def test_ctrl_c_while_workers_start(captions: Path, tmp_path: Path, seconds: float) -> None:
+    """A terminal sends Ctrl-C to the whole group: no worker may answer it with a traceback."""
+    command = [sys.executable, "-m", "negagen", "generate", str(captions), "-o", str(tmp_path / "o.parquet")]
+    run = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    time.sleep(seconds)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert "Traceback" not in err
+    # Done already; or as said; or still before the first line of our own.
+    assert run.returncode in (0, 130, -signal.SIGINT)
+    assert not list(tmp_path.glob("*.parts"))

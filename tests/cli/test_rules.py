@@ -34,9 +34,7 @@ def test_show_guesses_a_misspelt_name(run: Callable[..., Ran]) -> None:
     assert repr(name) in ran.err
 
 
-def test_a_new_rule_passes_its_check(
-    run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_rule_passes_its_check(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("rules", "new", "weather").code == 0
     ran = run("rules", "check", "weather.toml")
