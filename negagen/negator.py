@@ -133,7 +133,8 @@ class Negator:
     def _negate(self, parse: Parse, key: object, epoch: int) -> Result:
         parts = (self.seed, epoch, parse.text) if key is None else (self.seed, epoch, parse.text, key)
         stream = Stream(key_of(*parts))
-        context = Context(self.lexicon, caption_lemmas(parse), set())
+        inner = parse.text[1:]
+        context = Context(self.lexicon, caption_lemmas(parse), inner != inner.lower())
         folded = fold(parse.text)
         negatives: list[Negative] = []
         positives: list[Negative] = []

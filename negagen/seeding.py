@@ -60,7 +60,7 @@ class Stream:
 
     def weighted(self, cumulative: Sequence[int]) -> int:
         """An index drawn in proportion to the steps of `cumulative`, a non-decreasing running sum."""
-        return bisect_right(cumulative, self.below(cumulative[-1]))
+        return bisect_right(cumulative, (self.bits() >> 32) * cumulative[-1] >> 32)
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """A new list: `items` in uniformly random order."""

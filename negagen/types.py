@@ -1,13 +1,14 @@
 """The values that pass through negagen: what a caption is parsed into, and what is made of it.
 
-All are immutable. Offsets are Python string indices (code points) into the source caption.
+All are immutable. Offsets are Python string indices (code points) into the source caption. Those that are made
+by the dozen for every caption are named tuples, which cost half of a frozen dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from negagen.lexicon import Entry, NumberEntry, Unit
 
@@ -54,19 +55,19 @@ class Token:
     opens: Mapping[str, tuple[Opening, ...]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+class Phrase(NamedTuple):
     """A base noun phrase: the tokens `[start, stop)`, and the roles in it as token indices.
 
     `head` is the last token of the head unit, which begins at `unit` ("fire hydrant", "tennis player").
     `lemma` is the unit's lemma where the lexicon knows the unit, else the head's; `compound` tells that it
-    does not. `attributes` are the modifiers before the unit; `count` and `determiner` are indices or -1.
+    does not. `attributes` are the modifiers before the unit; `quantity` (a number or quantifier) and
+    `determiner` are indices or -1.
     """
 
     start: int
     stop: int
     determiner: int
-    count: int
+    quantity: int
     attributes: tuple[int, ...]
     unit: int
     head: int
@@ -82,8 +83,7 @@ class Phrase:
         return self.family in ("person", "animal")
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(NamedTuple):
     """What stands between two phrases: `subject` and `object` index `Parse.phrases`.
 
     `verb` is the token index of the main verb or -1, `finite` whether it or its auxiliary agrees with the
@@ -124,8 +124,7 @@ class Parse:
         return self.starts[index] + len(self.tokens[index].text)
 
 
-@dataclass(frozen=True, slots=True)
-class Splice:
+class Splice(NamedTuple):
     """Put `text` in the place of tokens `[start, stop)`: "" removes them, `start == stop` inserts before them."""
 
     start: int
@@ -133,8 +132,7 @@ class Splice:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """What an operation proposes, before realisation repairs it and the checks judge it.
 
     `splices` are disjoint and in order. `operation` and `role` say what was done to what; `old` and `new` are

@@ -13,10 +13,15 @@ KEEP: Final = Verdict("keep")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The lexicon, the lemmas of the caption, and the folded texts that a further negative must differ from."""
+    """What a caption's candidates have in common.
+
+    `lemmas` are those of the caption, `capitals` tells whether it has any beyond its first letter, and `taken` holds the
+    folded texts that a further negative must differ from.
+    """
 
     lexicon: Lexicon
     lemmas: frozenset[str]
+    capitals: bool = True
     taken: set[str] = field(default_factory=set)
 
 

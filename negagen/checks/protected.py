@@ -25,7 +25,7 @@ def check_protected(parse: Parse, candidate: Candidate, context: Context) -> Ver
             return _IDIOM
         if covered and (covered[-1] == "u" or (stop < len(codes) and codes[stop] in "jci" and stop not in parse.units)):
             return _IDIOM
-        if covered and _names(parse, start, stop, inflected=candidate.role == "count"):
+        if context.capitals and covered and _names(parse, start, stop, inflected=candidate.role == "count"):
             return _NAME
         named = "M" in covered or (start and codes[start - 1] == "M") or codes[stop : stop + 1] == "M"
         if candidate.role in ("object", "count") and covered and named:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from negagen.checks.context import KEEP, Context
-from negagen.types import Candidate, Parse, Verdict
+from negagen.types import Candidate, Parse, Phrase, Verdict
 
 _SAME: Final = Verdict("reject", "the same word")
 _COORDINATION: Final = Verdict("positive", "reordered coordination")
 _SYMMETRIC: Final = Verdict("positive", "symmetric relation")
+_MUTUAL: Final = Verdict("reject", "symmetric relation")
+_SHARED: Final = Verdict("reject", "conjuncts may share their attributes")
 _ALIKE: Final = Verdict("reject", "exchanged between things of one name")
-_WEAK: Final = frozenset(["with", "and", "or", "of", "at", "by", "near", "around", "along", "from", "like", "as", ""])
+_WEAK: Final = frozenset(["with", "and", "or", "of", "at", "by", "near", "around", "along", "from", "like", "as"])
 
 
 def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
@@ -23,14 +25,29 @@ def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     left, right = (parse.phrases[site] for site in candidate.sites)
     if candidate.role == "attribute":
         # "a red car and a blue car": the same two cars.
-        return _ALIKE if left.lemma == right.lemma else KEEP
+        heads = (parse.tokens[left.head].lemma, left.lemma), (parse.tokens[right.head].lemma, right.lemma)
+        return _ALIKE if set(heads[0]) & set(heads[1]) or "one" in (left.lemma, right.lemma) else KEEP
     relation = parse.relations[candidate.relation]
-    bare = not left.attributes and not right.attributes and left.plural == right.plural
-    whole = candidate.role == "phrase" or bare
     if relation.kind == "coordination":
-        return _COORDINATION if whole else KEEP
-    if relation.verb < 0:
-        entry = context.lexicon.relation(relation.name)
-        if (entry is not None and entry.symmetric) or relation.name in _WEAK:
-            return _SYMMETRIC if whole else KEEP
+        return _conjuncts(parse, candidate, left, right)
+    entry = context.lexicon.relation(relation.name)
+    if not (entry is not None and entry.symmetric) and relation.name not in _WEAK:
+        return KEEP
+    if candidate.role == "phrase" or _alike(left, right):
+        return _SYMMETRIC if relation.verb < 0 else _MUTUAL
     return KEEP
+
+
+def _conjuncts(parse: Parse, candidate: Candidate, left: Phrase, right: Phrase) -> Verdict:
+    """Exchanged conjuncts differ only where each keeps something of its own: an attribute or a number."""
+    if candidate.role == "phrase" or (_alike(left, right) and not left.attributes):
+        return _COORDINATION
+    own = [
+        {parse.tokens[i].lower for i in (*phrase.attributes, *([phrase.quantity] if phrase.quantity >= 0 else []))}
+        for phrase in (left, right)
+    ]
+    return KEEP if all(own) and own[0] != own[1] else _SHARED
+
+
+def _alike(left: Phrase, right: Phrase) -> bool:
+    return not left.attributes and not right.attributes and left.plural == right.plural

@@ -15,6 +15,7 @@ from negagen.errors import ResourceError
 
 FILE_NAME: Final = "selection.json"
 FORMAT: Final = 1
+ANY_VERB: Final = "*"
 _MIN_SHARE: Final = 0.0004
 
 
@@ -27,9 +28,14 @@ class Selection:
             for context, (total, nouns) in contexts.items()
         }
 
-    def allows(self, context: str, noun: str) -> bool:
-        """Whether captions use `noun` in `context`; a context too rare to judge allows anything."""
-        allowed = self._allowed.get(context)
+    def allows(self, verb: str, preposition: str, noun: str) -> bool:
+        """Whether captions use `noun` after the verb (lemma) and preposition, either of which may be "".
+
+        Where the pair is too rare to judge, the preposition alone decides; where that is too, anything goes.
+        """
+        allowed = self._allowed.get(context_name(verb, preposition))
+        if allowed is None and preposition:
+            allowed = self._allowed.get(context_name(ANY_VERB, preposition))
         return allowed is None or noun in allowed
 
 

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon.selection import load_selection
+from negagen.ops.context import is_idiomatic
+from negagen.ops.pronouns import SINGULAR_PRONOUNS
 from negagen.realise import noun_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Splice
+from negagen.types import Candidate, Parse, Phrase, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -23,41 +26,40 @@ def _weighted(stream: Stream, entry: Entry) -> str:
 class AddAttribute:
     """A second attribute of the class of one that stands: "a red bus" -> "a red and yellow bus".
 
-    What the caption gives one colour has, as a rule, not two; an attribute of another class might hold unseen.
-    Things of the families in `unless.words` are left alone: skies and trees do have two colours.
+    What the caption gives one colour has, as a rule, not two; an attribute of another class might hold unseen. Only
+    words of `target.words` are added (nearly everything has some black or white in it), and things of
+    `unless.families` are left alone: skies and birds do have two colours.
     """
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._classes = frozenset(rule.target.classes)
+        self._words = frozenset(rule.target.words)
         self._families = frozenset(rule.unless.families)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        sites: list[tuple[int, int, Entry]] = []
-        for number, phrase in enumerate(parse.phrases):
-            if len(phrase.attributes) != 1:
-                continue
-            index = phrase.attributes[0]
-            entry = parse.tokens[index].attribute
-            if (
-                entry is None
-                or index in parse.units
-                or not entry.replacements
-                or not self._classes & set(entry.classes)
-            ):
-                continue
-            if phrase.family in self._families or parse.codes[index - 1 : index] == "R":
-                continue
-            if parse.codes[index] == "J" and parse.codes[index + 1] in "Nu":
-                sites.append((number, index, entry))
+        sites = [
+            (number, phrase.attributes[0], sense)
+            for number, phrase in enumerate(parse.phrases)
+            if len(phrase.attributes) == 1 and (sense := self._sense(parse, phrase)) is not None
+        ]
         tried: set[tuple[int, str]] = set()
         for _ in range(_ROUNDS):
-            for number, index, entry in stream.shuffled(sites):
-                new = _weighted(stream, entry)
-                if (index, new) not in tried:
+            for number, index, sense in stream.shuffled(sites):
+                new = _weighted(stream, sense)
+                if (index, new) not in tried and new in self._words:
                     tried.add((index, new))
                     splice = Splice(index + 1, index + 1, f"and {new}")
-                    yield Candidate((splice,), "add", "attribute", entry.lemma, new, (number,))
+                    yield Candidate((splice,), "add", "attribute", sense.lemma, new, (number,))
+
+    def _sense(self, parse: Parse, phrase: Phrase) -> Entry | None:
+        index = phrase.attributes[0]
+        entry = parse.tokens[index].attribute
+        adjective = parse.codes[index] == "J" and index not in parse.units and parse.codes[index + 1] in "Nu"
+        if entry is None or not adjective or phrase.family in self._families or parse.codes[index - 1 : index] == "R":
+            return None
+        sense = entry.attribute_sense(phrase.entry)
+        return sense if sense is not None and sense.replacements and self._classes & set(sense.classes) else None
 
 
 class AddObject:
@@ -71,8 +73,11 @@ class AddObject:
         self._lexicon = lexicon
         self._families = frozenset(rule.target.families)
         self._after = frozenset(rule.target.words)
+        self._selection = load_selection()
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        if not SINGULAR_PRONOUNS.isdisjoint([token.lower for token in parse.tokens]):
+            return
         sites: list[tuple[int, Entry]] = []
         for number, phrase in enumerate(parse.phrases):
             entry = phrase.entry
@@ -83,7 +88,7 @@ class AddObject:
             after = parse.codes[phrase.stop : phrase.stop + 1]
             before = parse.codes[phrase.start - 1 : phrase.start] if phrase.start else ""
             conjunct = after in ("A", ",", "S", "H") or before in ("A", ",", "H")
-            counted = phrase.count >= 0 or parse.tokens[min(phrase.stop, len(parse.tokens) - 1)].lower == "of"
+            counted = phrase.quantity >= 0 or parse.tokens[min(phrase.stop, len(parse.tokens) - 1)].lower == "of"
             if not conjunct and not counted and parse.tokens[phrase.head].code == "N":
                 sites.append((number, entry))
         tried: set[tuple[int, str]] = set()
@@ -108,6 +113,8 @@ class AddObject:
         form = noun_form(self._lexicon, new, plural=phrase.plural)
         entry = self._lexicon.noun(new)
         if form is None or entry is None or phrase.entry is None:
+            return ""
+        if not is_idiomatic(self._selection, parse, number, entry):
             return ""
         if phrase.plural:
             return form

@@ -1,13 +1,42 @@
-"""Where a phrase stands: the verb and preposition that it is the object of."""
+"""Where a phrase stands, and whether captions put another noun there."""
 
 from __future__ import annotations
 
-from negagen.lexicon.selection import context_name
+from negagen.lexicon import Entry
+from negagen.lexicon.selection import Selection
 from negagen.types import Parse, Relation
 
 
-def context_of(parse: Parse, relation: Relation) -> str:
-    """The context that `relation` puts its object in: "sit on", "ride", "in"; "" for a coordination."""
-    if relation.kind == "coordination":
-        return ""
-    return context_name(parse.tokens[relation.verb].lemma if relation.verb >= 0 else "", relation.name)
+def verb_and_preposition(parse: Parse, relation: Relation) -> tuple[str, str]:
+    """The verb (lemma) and preposition that `relation` puts before its object, each "" where there is none."""
+    return (parse.tokens[relation.verb].lemma if relation.verb >= 0 else ""), relation.name
+
+
+def is_idiomatic(selection: Selection, parse: Parse, number: int, new: Entry) -> bool:
+    """Whether `new` can stand for the head of phrase `number`: with its attributes, after that preposition, before
+    that verb.
+    """
+    phrase = parse.phrases[number]
+    old = phrase.entry
+    for index in phrase.attributes:
+        attribute = parse.tokens[index].attribute
+        if attribute is not None and _can_be(old, attribute) and not _can_be(new, attribute):
+            return False
+    for relation in parse.relations:
+        if relation.kind == "coordination":
+            continue
+        if relation.object == number and not selection.allows(*verb_and_preposition(parse, relation), new.lemma):
+            return False
+        if relation.subject == number and relation.verb >= 0:
+            verb = parse.tokens[relation.verb].entry
+            if verb is not None and _can_do(old, verb) and not _can_do(new, verb):
+                return False
+    return True
+
+
+def _can_be(noun: Entry | None, attribute: Entry) -> bool:
+    return any(sense.suits(noun) for sense in attribute.senses)
+
+
+def _can_do(noun: Entry | None, verb: Entry) -> bool:
+    return noun is not None and any(sense.suits_subject(noun) for sense in verb.senses)

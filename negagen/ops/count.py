@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from negagen.lexicon import Lexicon, NumberEntry
+from negagen.ops.pronouns import SINGULAR_PRONOUNS
 from negagen.realise import agreement, noun_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Parse, Phrase, Splice
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS = 4
+_OWN = frozenset("clothing sport electronics kitchen object food body vehicle animal".split())
 _PICTURES = frozenset("photo photograph picture image view shot closeup up painting drawing photos pictures".split())
-_SINGULAR_PRONOUNS = frozenset("he she it his her its him himself herself itself".split())
 
 
 class ReplaceCount:
@@ -36,7 +37,7 @@ class ReplaceCount:
         sites = [
             (number, site)
             for number, phrase in enumerate(parse.phrases)
-            if (site := self._site(parse, phrase)) is not None
+            if (site := self._site(parse, phrase)) is not None and not self._shares_one(parse, number)
         ]
         if len(sites) > 1:
             sites = stream.shuffled(sites)
@@ -61,17 +62,29 @@ class ReplaceCount:
             return None
         if parse.codes[phrase.stop : phrase.stop + 1] == "S":
             return None
-        if phrase.count >= 0:
+        if phrase.quantity >= 0:
             if phrase.determiner >= 0 and not phrase.plural:
                 return None  # "a four compartment tray"
-            unit = parse.units.get(phrase.count)
-            entry = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.count].number
-            index = phrase.count
+            unit = parse.units.get(phrase.quantity)
+            entry = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.quantity].number
+            index = phrase.quantity
         elif self._is_one(parse, phrase):
             entry, index = self._lexicon.number("one"), phrase.determiner
         else:
             return None
         return (index, entry) if entry is not None and (entry.replacements or self._words) else None
+
+    def _shares_one(self, parse: Parse, number: int) -> bool:
+        """Whether the phrase's things would have to share one thing: "six women in a coat"."""
+        return any(
+            relation.subject == number
+            and relation.kind != "coordination"
+            and not (thing := parse.phrases[relation.object]).plural
+            and thing.determiner >= 0
+            and parse.tokens[thing.determiner].lower in ("a", "an")
+            and thing.family in _OWN
+            for relation in parse.relations
+        )
 
     def _is_one(self, parse: Parse, phrase: Phrase) -> bool:
         """Whether an article can give way to a number: no pronoun and no place may depend on its being one."""
@@ -81,7 +94,7 @@ class ReplaceCount:
         pictured = before == "of" and phrase.start > 1 and parse.tokens[phrase.start - 2].lower in _PICTURES
         if phrase.family not in self._families or (before in self._after and not pictured):
             return False
-        return not any(token.lower in _SINGULAR_PRONOUNS for token in parse.tokens)
+        return not any(token.lower in SINGULAR_PRONOUNS for token in parse.tokens)
 
     def _splices(self, parse: Parse, number: int, index: int, old: NumberEntry, new: str) -> tuple[Splice, ...]:
         phrase = parse.phrases[number]

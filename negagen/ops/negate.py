@@ -24,6 +24,8 @@ class NegateVerb:
         self._lexicon = lexicon
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
+        if any(token.lower in _NEGATIONS for token in parse.tokens):
+            return
         sites = [index for index, code in enumerate(parse.codes) if code in "BVGEX"]
         for index in stream.shuffled(sites):
             splices = self._splices(parse, index)
@@ -34,10 +36,10 @@ class NegateVerb:
     def _splices(self, parse: Parse, index: int) -> tuple[Splice, ...]:
         tokens, codes = parse.tokens, parse.codes
         token = tokens[index]
+        if "K" in codes[:index]:
+            return ()  # nobody denies what goes on "as" or "while"
         before = codes[index - 1] if index else ""
         after = codes[index + 1 : index + 2]
-        if any(t.lower in _NEGATIONS for t in tokens):
-            return ()
         if token.code == "B":
             # "is not" only: "be" and "being" are the verb's inner parts, and "there is" wants "no".
             finite = token.lower in ("is", "are", "was", "were")
@@ -106,7 +108,7 @@ class NegateObject:
         following = parse.codes[phrase.stop : phrase.stop + 1]
         if phrase.determiner >= 0 or not phrase.plural or following in ("", ",", "A", "H"):
             return None
-        if phrase.count < 0:
+        if phrase.quantity < 0:
             return Splice(0, 1, f"no {inner_text(parse, 0, 1)}")
         quantifier = self._vague(parse, phrase)
         number = parse.phrases.index(phrase)
@@ -116,23 +118,23 @@ class NegateObject:
     def _splice(self, parse: Parse, phrase: Phrase) -> Splice | None:
         before = parse.tokens[phrase.start - 1]
         possessed = before.lower == "with" and self._possessed(parse, phrase.start - 2)
-        if possessed and phrase.count < 0:
+        if possessed and phrase.quantity < 0:
             return Splice(phrase.start - 1, phrase.start, "without")
         existential = before.code == "B" and parse.codes[phrase.start - 2 : phrase.start - 1] == "O"
         if not possessed and not existential and before.lemma not in self._verbs:
             return None
-        if phrase.count < 0:
+        if phrase.quantity < 0:
             article = phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in ("a", "an", "some")
             return Splice(phrase.determiner, phrase.determiner + 1, "no") if article else None
         return self._vague(parse, phrase) if phrase.determiner < 0 else None
 
     def _vague(self, parse: Parse, phrase: Phrase) -> Splice | None:
         """ "no dogs" for "several dogs"; for "two dogs" it would deny more than was said."""
-        unit = parse.units.get(phrase.count)
-        number = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.count].number
+        unit = parse.units.get(phrase.quantity)
+        number = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.quantity].number
         if number is None or not number.vague:
             return None
-        return Splice(phrase.count, unit[0] if unit else phrase.count + 1, "no")
+        return Splice(phrase.quantity, unit[0] if unit else phrase.quantity + 1, "no")
 
     def _possessed(self, parse: Parse, index: int) -> bool:
         """Whether "with" follows a noun ("a man with a hat"), not a verb that wants it ("filled with")."""

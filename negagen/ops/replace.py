@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
-from negagen.ops.context import context_of
+from negagen.ops.context import is_idiomatic, verb_and_preposition
 from negagen.ops.pronouns import pronoun_splices
 from negagen.realise import noun_form, verb_form
 from negagen.seeding import Stream
@@ -113,7 +113,7 @@ class ReplaceObject(_Replace):
         for number, phrase in enumerate(parse.phrases):
             choices, cumulative = self._choices(phrase.lemma, phrase.entry)
             hyphenated = "H" in parse.codes[max(phrase.unit - 1, 0) : phrase.stop + 1]
-            measured = phrase.count >= 0 and phrase.determiner >= 0 and not phrase.plural  # "a four compartment tray"
+            measured = phrase.quantity >= 0 and phrase.determiner >= 0 and not phrase.plural  # "a four compartment tray"
             if choices and parse.tokens[phrase.head].code == "N" and not hyphenated and not measured:
                 sites.append(Site(phrase.unit, phrase.stop, phrase.lemma, choices, cumulative, number))
         return sites
@@ -124,7 +124,7 @@ class ReplaceObject(_Replace):
         entry = self._lexicon.noun(new)
         if text is None or (entry is not None and not fits_noun(parse, phrase, entry)):
             return ()
-        if not self._own and entry is not None and not self._idiomatic(parse, site.phrase, entry):
+        if not self._own and entry is not None and not is_idiomatic(self._selection, parse, site.phrase, entry):
             return ()
         splice = Splice(site.start, site.stop, text)
         if phrase.family != "person":
@@ -132,42 +132,18 @@ class ReplaceObject(_Replace):
         pronouns = pronoun_splices(parse, new)
         return () if pronouns is None else tuple(sorted([splice, *pronouns], key=lambda s: s.start))
 
-    def _idiomatic(self, parse: Parse, phrase: int, new: Entry) -> bool:
-        """Whether captions use `new` in the phrase's place: with its attributes, after that preposition, before that verb."""
-        old = parse.phrases[phrase].entry
-        for index in parse.phrases[phrase].attributes:
-            attribute = parse.tokens[index].attribute
-            if attribute is not None and _can_be(old, attribute) and not _can_be(new, attribute):
-                return False
-        for relation in parse.relations:
-            if relation.object == phrase and not self._selection.allows(context_of(parse, relation), new.lemma):
-                return False
-            if relation.subject == phrase and relation.verb >= 0:
-                verb = parse.tokens[relation.verb].entry
-                if verb is not None and _can_do(old, verb) and not _can_do(new, verb):
-                    return False
-        return True
-
 
 def _counted(parse: Parse, phrase: Phrase) -> bool:
     """Whether a number makes the phrase plural, whatever its head looks like ("three zebra")."""
-    number = parse.tokens[phrase.count].number if phrase.count >= 0 else None
+    number = parse.tokens[phrase.quantity].number if phrase.quantity >= 0 else None
     return number is not None and number.plural
-
-
-def _can_be(noun: Entry | None, attribute: Entry) -> bool:
-    return any(sense.suits(noun) for sense in attribute.senses)
-
-
-def _can_do(noun: Entry | None, verb: Entry) -> bool:
-    return noun is not None and any(sense.suits_subject(noun) for sense in verb.senses)
 
 
 def fits_noun(parse: Parse, phrase: Phrase, entry: Entry) -> bool:
     """Whether the noun can stand where the phrase's head does, by countability and preposition."""
     if not phrase.plural:
         determiner = parse.tokens[phrase.determiner].lower if phrase.determiner >= 0 else ""
-        if determiner in ("a", "an", "another", "each", "every") or phrase.count >= 0:
+        if determiner in ("a", "an", "another", "each", "every") or phrase.quantity >= 0:
             if not entry.countable:
                 return False
         elif determiner in ("", "some", "much") and not entry.mass and not (phrase.entry and phrase.entry.countable):
@@ -274,10 +250,15 @@ class ReplaceAction(_Replace):
     """Another thing to do that fits the same subject and object: "a man pushing a bike" -> "a man riding a bike".
 
     Keeps the verb's form. Transitive senses stand in for verbs with an object, intransitive ones for verbs
-    without, before the same prepositions. Passives are left alone: there the object is the subject.
+    without, before the same prepositions, and only where captions put them. Passives are left alone: there the object
+    is the subject.
     """
 
     role = "action"
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        super().__init__(rule, lexicon)
+        self._selection = load_selection()
 
     def _sites(self, parse: Parse) -> list[Site]:
         sites: list[Site] = []
@@ -316,4 +297,9 @@ class ReplaceAction(_Replace):
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         text = verb_form(self._lexicon, new, parse.tokens[site.start].tag)
+        if site.relation >= 0 and not self._own:
+            relation = parse.relations[site.relation]
+            _, preposition = verb_and_preposition(parse, relation)
+            if not self._selection.allows(new, preposition, parse.phrases[relation.object].lemma):
+                return ()
         return () if text is None else (Splice(site.start, site.stop, text),)

@@ -83,7 +83,10 @@ class SwapObjects:
             if entry is None or resident is None or (entry.countable != resident.countable and not moved.plural):
                 return None
             return inner_text(parse, moved.unit, moved.stop)
-        return None if moved.compound else noun_form(self._lexicon, moved.lemma, plural=place.plural)
+        if moved.compound or (not place.plural and place.determiner < 0 and place.quantity < 0):
+            return None
+        form = noun_form(self._lexicon, moved.lemma, plural=place.plural)
+        return form if form is not None and self._lexicon.frequency(form.rpartition(" ")[2]) else None
 
 
 class SwapPhrases(SwapObjects):

@@ -87,10 +87,10 @@ def _mark_units(tokens: list[Token], codes: str, units: dict[int, tuple[int, Uni
     marked: list[str] | None = None
     after = 0
     last = len(tokens) - 1
-    for i, token in enumerate(tokens):
-        if token.opens is None or i < after or i == last:
+    for i, opens in enumerate([token.opens for token in tokens]):
+        if opens is None or i < after or i == last:
             continue
-        for words, unit in token.opens.get(tokens[i + 1].lower, ()):
+        for words, unit in opens.get(tokens[i + 1].lower, ()):
             stop = i + len(words)
             if stop - 1 > last or (len(words) > 2 and [t.lower for t in tokens[i:stop]] != list(words)):
                 continue
@@ -119,8 +119,7 @@ def _phrase(
     units: dict[int, tuple[int, Unit]],
     lexicon: Lexicon,
 ) -> Phrase:
-    start, stop = match.span()
-    mods, mods_stop = match.span("mods")
+    (start, stop), (determiner, _), (count, _), (mods, mods_stop), _ = match.regs
     unit = mods_stop
     head = stop - 1
     attributes = [i for i in range(mods, mods_stop) if codes[i] in "JGE"]
@@ -139,8 +138,8 @@ def _phrase(
     return Phrase(
         start,
         stop,
-        match.start("det"),
-        match.start("count"),
+        determiner,
+        count,
         tuple(attributes),
         unit,
         head,

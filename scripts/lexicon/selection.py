@@ -17,8 +17,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from negagen.lexicon import load
-from negagen.lexicon.selection import FILE_NAME, FORMAT
-from negagen.ops.context import context_of
+from negagen.lexicon.selection import ANY_VERB, FILE_NAME, FORMAT, context_name
+from negagen.ops.context import verb_and_preposition
 from negagen.parsing import load_parser
 
 MIN_CONTEXT = 40
@@ -35,10 +35,13 @@ def count(captions: list[str]) -> dict[str, Counter[str]]:
     for at in range(0, len(captions), BATCH):
         for parse in parser.parse(captions[at : at + BATCH]):
             for relation in parse.relations:
-                context = context_of(parse, relation)
                 phrase = parse.phrases[relation.object]
-                if context and phrase.entry is not None:
-                    found[context][phrase.lemma] += 1
+                if relation.kind == "coordination" or phrase.entry is None:
+                    continue
+                verb, preposition = verb_and_preposition(parse, relation)
+                found[context_name(verb, preposition)][phrase.lemma] += 1
+                if preposition:
+                    found[context_name(ANY_VERB, preposition)][phrase.lemma] += 1
     return found
 
 
@@ -56,7 +59,7 @@ def main() -> None:
     ]
     contexts: dict[str, tuple[int, dict[str, int]]] = {}
     for context, nouns in sorted(count(captions).items()):
-        if nouns.total() >= MIN_CONTEXT:
+        if context and nouns.total() >= MIN_CONTEXT:
             kept = sorted((noun, n) for noun, n in nouns.items() if n >= MIN_PAIR)
             contexts[context] = (nouns.total(), dict(kept))
     document = {
