@@ -61,7 +61,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/speed.py $(CAPTIONS)
+	$(BIN)/python benchmarks/throughput.py $(CAPTIONS)
 	@mkdir -p out
 	$(BIN)/negagen generate $(CAPTIONS) --output out/bench.parquet --overwrite
 	$(BIN)/python -m benchmarks.quality out/bench.parquet

@@ -176,7 +176,7 @@ class Negator:
             tuple(positives),
             tuple(rejected),
             status,
-            _shortfall(parse, rejected),
+            _shortfall(parse),
         )
 
     def _candidates(self, parse: Parse, rules: Sequence[_Active], stream: Stream) -> Iterator[tuple[Rule, Candidate]]:
@@ -262,7 +262,5 @@ def _weighted_order(stream: Stream, items: Sequence[int], weights: Sequence[int]
     return order
 
 
-def _shortfall(parse: Parse, rejected: Sequence[Rejection]) -> str:
-    if not parse.phrases:
-        return "no noun phrase found"
-    return "too few edits apply" if not rejected else f"too few edits apply; last refusal: {rejected[-1].reason}"
+def _shortfall(parse: Parse) -> str:
+    return "too few edits apply" if parse.phrases else "no noun phrase found"

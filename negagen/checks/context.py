@@ -15,8 +15,8 @@ KEEP: Final = Verdict("keep")
 class Context:
     """What a caption's candidates have in common.
 
-    `lemmas` are those of the caption, `capitals` tells whether it has any beyond its first letter, and `taken` holds the
-    folded texts that a further negative must differ from.
+    `lemmas` are those of the caption, `capitals` tells whether it has any beyond its first letter, and `taken` holds
+    the folded texts that a further negative must differ from.
     """
 
     lexicon: Lexicon

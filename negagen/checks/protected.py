@@ -36,7 +36,7 @@ def check_protected(parse: Parse, candidate: Candidate, context: Context) -> Ver
 
 
 def _names(parse: Parse, start: int, stop: int, *, inflected: bool) -> bool:
-    """Whether a capital marks one of the tokens as a name; where the word is inflected, any capital does ("STOP sign")."""
+    """Whether a capital marks one of the tokens as a name; of an inflected word, any capital does ("STOP sign")."""
     for index in range(start, stop):
         token = parse.tokens[index]
         if token.text[0].isupper() and (inflected or is_title(token)) and not sentence_start(parse, index):

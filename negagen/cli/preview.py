@@ -59,7 +59,7 @@ def preview(
     else:
         from negagen.cli.console import console
 
-        _show(console(), caption, result, rejected)
+        show(console(), caption, result, rejected)
     if result.status == "error":
         raise typer.Exit(1)
 
@@ -91,7 +91,7 @@ def negative_json(negative: Negative) -> dict[str, object]:
     }
 
 
-def _show(target: Console, caption: str, result: Result, rejected: bool) -> None:
+def show(target: Console, caption: str, result: Result, rejected: bool) -> None:
     from rich.text import Text
 
     from negagen.cli.console import is_colourful

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS = 4
-_OWN = frozenset("clothing sport electronics kitchen object food body vehicle animal".split())
+_OWN = frozenset("clothing sport electronics body".split())
 _PICTURES = frozenset("photo photograph picture image view shot closeup up painting drawing photos pictures".split())
 
 
@@ -82,7 +82,7 @@ class ReplaceCount:
             and not (thing := parse.phrases[relation.object]).plural
             and thing.determiner >= 0
             and parse.tokens[thing.determiner].lower in ("a", "an")
-            and thing.family in _OWN
+            and (thing.family in _OWN or (relation.verb >= 0 and parse.tokens[relation.verb].lemma == "ride"))
             for relation in parse.relations
         )
 

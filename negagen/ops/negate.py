@@ -26,7 +26,10 @@ class NegateVerb:
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
         if any(token.lower in _NEGATIONS for token in parse.tokens):
             return
-        sites = [index for index, code in enumerate(parse.codes) if code in "BVGEX"]
+        # A verb may open an idiom ("getting ready").
+        sites = [
+            index for index, code in enumerate(parse.codes) if code in "BVGEX" or (code == "Z" and index in parse.units)
+        ]
         for index in stream.shuffled(sites):
             splices = self._splices(parse, index)
             if splices:
@@ -48,7 +51,7 @@ class NegateVerb:
             return (Splice(index + 1, index + 1, "not"),)
         if token.tag == "MD" or (token.lower in ("has", "have", "had") and after in ("E", "B")):
             return (Splice(index + 1, index + 1, "not"),)
-        if token.code == "G":
+        if token.code == "G":  # an idiom's first word as well
             # After a noun, not inside a phrase ("a running dog"), a chain ("is riding") or after a preposition.
             if before != "N" or any(p.start <= index < p.stop for p in parse.phrases):
                 return ()

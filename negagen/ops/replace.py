@@ -113,7 +113,8 @@ class ReplaceObject(_Replace):
         for number, phrase in enumerate(parse.phrases):
             choices, cumulative = self._choices(phrase.lemma, phrase.entry)
             hyphenated = "H" in parse.codes[max(phrase.unit - 1, 0) : phrase.stop + 1]
-            measured = phrase.quantity >= 0 and phrase.determiner >= 0 and not phrase.plural  # "a four compartment tray"
+            # "a four compartment tray"
+            measured = phrase.quantity >= 0 and phrase.determiner >= 0 and not phrase.plural
             if choices and parse.tokens[phrase.head].code == "N" and not hyphenated and not measured:
                 sites.append(Site(phrase.unit, phrase.stop, phrase.lemma, choices, cumulative, number))
         return sites

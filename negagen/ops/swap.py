@@ -161,6 +161,9 @@ class SwapAttributes:
             return False
         if first[3] in self._except or second[3] in self._except:
             return False
+        for (number, _, _, _), (_, _, _, word) in ((first, second), (second, first)):
+            if any(parse.tokens[index].lower == word for index in parse.phrases[number].attributes):
+                return False
         p, q = parse.phrases[first[0]].entry, parse.phrases[second[0]].entry
         moved = {sense.classes for sense in a.senses if sense.replacements and sense.suits(p) and sense.suits(q)}
         return any(

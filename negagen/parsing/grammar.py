@@ -129,6 +129,7 @@ def _phrase(
         attributes.append(unit)
         unit += 1
     token = tokens[head]
+    # "a rhinoceros": an article says that a head that looks plural is not.
     lemma, entry, compound = token.lemma, token.entry, unit < head
     if compound:
         known = units.get(unit)
@@ -144,16 +145,11 @@ def _phrase(
         unit,
         head,
         lemma,
-        token.tag in ("NNS", "NNPS") and not _singular(tokens, start, unit),
+        token.tag in ("NNS", "NNPS") and not (determiner >= 0 > count and tokens[determiner].lower in ("a", "an")),
         compound,
         entry,
         _family(entry.classes) if entry is not None else "",
     )
-
-
-def _singular(tokens: list[Token], start: int, unit: int) -> bool:
-    """Whether an article says that a head that looks plural is not ("a rhinoceros")."""
-    return start < unit and tokens[start].lower in ("a", "an") and tokens[start + 1].number is None
 
 
 @lru_cache(maxsize=4096)

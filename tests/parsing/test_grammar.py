@@ -43,7 +43,7 @@ def test_phrases(text: str, phrases: list[str]) -> None:
 def test_roles_within_a_phrase() -> None:
     found = parse("Three small brown dogs on a grassy field")
     dogs = found.phrases[0]
-    assert found.tokens[dogs.count].text == "Three"
+    assert found.tokens[dogs.quantity].text == "Three"
     assert [found.tokens[i].text for i in dogs.attributes] == ["small", "brown"]
     assert (dogs.lemma, dogs.plural, dogs.family) == ("dog", True, "animal")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from negagen.parsing.network import Network, Weights, features
 from negagen.parsing.tagger import BundledTagger
 
 MODEL = Path(component.__file__).parent / "model"
+HAND_TAGGED = Path(__file__).parents[1] / "data" / "hand_tagged.jsonl"
 
 CAPTIONS = [
     "A man rides a wave on a yellow surfboard.",
@@ -138,6 +140,15 @@ def test_given_words_are_tagged(nlp: Language) -> None:
 )
 def test_caption_grammar(nlp: Language, text: str, tags: str) -> None:
     assert " ".join(token.tag_ for token in nlp(text)) == tags
+
+
+def test_accuracy_on_hand_tagged_captions(nlp: Language) -> None:
+    lines = HAND_TAGGED.read_text(encoding="utf-8").splitlines()
+    sentences = [json.loads(line) for line in lines]
+    docs = nlp.pipe(Doc(nlp.vocab, words=sentence["words"]) for sentence in sentences)
+    gold = [tag for sentence in sentences for tag in sentence["tags"]]
+    found = [token.tag_ for doc in docs for token in doc]
+    assert sum(a == b for a, b in zip(found, gold, strict=True)) >= 0.975 * len(gold)
 
 
 def test_case_does_not_make_names(nlp: Language) -> None:
