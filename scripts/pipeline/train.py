@@ -142,7 +142,7 @@ def substituted(sentence: Sentence, pools: Pools, rng: random.Random) -> Sentenc
 
 def augmented(sentence: Sentence, rng: random.Random, pools: Pools) -> Sentence:
     """Return a sentence as a hasty writer would type it: lower-case, no full stop, capital where none was."""
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         sentence = substituted(sentence, pools, rng)
     words, tags = list(sentence["words"]), list(sentence["tags"])
     roll = rng.random()
