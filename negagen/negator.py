@@ -35,6 +35,33 @@ class _Active(NamedTuple):
     before: frozenset[str]
     after: frozenset[str]
     words: frozenset[str]
+    guarded: bool
+
+
+class _Turn:
+    """The candidates of one category's rules, made as they are asked for."""
+
+    __slots__ = ("_candidates", "_parse", "_rule", "_rules", "_stream")
+
+    def __init__(self, parse: Parse, rules: list[_Active], stream: Stream) -> None:
+        self._parse, self._stream = parse, stream
+        self._rules = rules[::-1]
+        self._rule: _Active | None = None
+        self._candidates: Iterator[Candidate] = iter(())
+
+    def __iter__(self) -> _Turn:
+        return self
+
+    def __next__(self) -> tuple[_Active, Candidate]:
+        while True:
+            for candidate in self._candidates:
+                rule = self._rule
+                if rule is not None and not (rule.guarded and _excepted(self._parse, candidate, rule)):
+                    return rule, candidate
+            if not self._rules:
+                raise StopIteration
+            self._rule = rule = self._rules.pop()
+            self._candidates = rule.operation.propose(self._parse, self._stream.fork(rule.key))
 
 
 class Negator:
@@ -139,15 +166,16 @@ class Negator:
         negatives: list[Negative] = []
         positives: list[Negative] = []
         rejected: list[Rejection] = []
-        # Each category's rules in their order, a rule's candidates one after another, categories in turn.
-        queues = [
-            self._candidates(parse, [self._active[i] for i in category], stream)
+        # Categories take turns; within one, its rules come in their order and a rule's candidates one after another.
+        turns = [
+            _Turn(parse, [self._active[i] for i in category], stream)
             for category in self._orders[stream.below(_ORDERS)]
         ]
-        while queues:
+        while turns:
             remaining = []
-            for queue in queues:
-                for rule, candidate in queue:
+            for turn in turns:
+                for active, candidate in turn:
+                    rule = active.rule
                     verdict = judge(parse, candidate, context)
                     if verdict.kind == "reject":
                         rejected.append(self._rejection(parse, rule, candidate, verdict.reason))
@@ -164,27 +192,14 @@ class Negator:
                             positives.append(negative)
                         continue
                     negatives.append(negative)
-                    remaining.append(queue)
+                    remaining.append(turn)
                     break
                 if len(negatives) == self.k:
                     return Result(parse.text, tuple(negatives), tuple(positives), tuple(rejected), "ok")
-            queues = remaining
+            turns = remaining
         status: Status = "partial" if negatives else "none"
-        return Result(
-            parse.text,
-            tuple(negatives),
-            tuple(positives),
-            tuple(rejected),
-            status,
-            _shortfall(parse),
-        )
-
-    def _candidates(self, parse: Parse, rules: Sequence[_Active], stream: Stream) -> Iterator[tuple[Rule, Candidate]]:
-        for active in rules:
-            for candidate in active.operation.propose(parse, stream.fork(active.key)):
-                if (active.before or active.after or active.words) and _excepted(parse, candidate, active):
-                    continue
-                yield active.rule, candidate
+        reason = "too few edits apply" if parse.phrases else "no noun phrase found"
+        return Result(parse.text, tuple(negatives), tuple(positives), tuple(rejected), status, reason)
 
     def _rejection(self, parse: Parse, rule: Rule, candidate: Candidate, reason: str) -> Rejection:
         text = realise(self.lexicon, parse, candidate.splices)[1] if self._explain else ""
@@ -215,14 +230,8 @@ def _selected(rules: Sequence[Rule], categories: Sequence[str] | None) -> tuple[
 def _activate(rule: Rule, lexicon: Lexicon) -> _Active:
     operation = OPERATIONS[rule.op, rule.role](rule, lexicon)
     unless = rule.unless
-    return _Active(
-        rule,
-        operation,
-        key_of(rule.name),
-        frozenset(unless.before),
-        frozenset(unless.after),
-        frozenset(unless.words),
-    )
+    before, after, words = frozenset(unless.before), frozenset(unless.after), frozenset(unless.words)
+    return _Active(rule, operation, key_of(rule.name), before, after, words, bool(before or after or words))
 
 
 def _excepted(parse: Parse, candidate: Candidate, active: _Active) -> bool:
@@ -260,7 +269,3 @@ def _weighted_order(stream: Stream, items: Sequence[int], weights: Sequence[int]
             running.append(total)
         order.append(left.pop(stream.weighted(running)))
     return order
-
-
-def _shortfall(parse: Parse) -> str:
-    return "too few edits apply" if parse.phrases else "no noun phrase found"

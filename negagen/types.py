@@ -108,6 +108,7 @@ class Parse:
     `starts[i]` is the offset of `tokens[i]`, and `codes` has a letter a token. `units` maps the first token of
     each multi-word unit to (the token past its end, the unit). `finite` maps a phrase to the token of the
     finite verb that agrees with it in number, or to -1 where there is one but the grammar cannot tell which.
+    `words` are the tokens in lower case.
     """
 
     text: str
@@ -118,6 +119,7 @@ class Parse:
     phrases: tuple[Phrase, ...]
     relations: tuple[Relation, ...]
     finite: Mapping[int, int]
+    words: frozenset[str]
 
     def end(self, index: int) -> int:
         """Offset just past token `index`."""

@@ -20,7 +20,7 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     """Judge the new word of a replacement or an addition against the old one and the rest of the caption."""
     if candidate.operation not in ("replace", "add"):
         return KEEP
-    if not _NEGATIONS.isdisjoint(context.lemmas) and _denied(parse, candidate):
+    if not _NEGATIONS.isdisjoint(parse.words) and _denied(parse, candidate):
         return _DENIED
     old, new = candidate.old, candidate.new
     if old == new:

@@ -92,6 +92,7 @@ def negative_json(negative: Negative) -> dict[str, object]:
 
 
 def show(target: Console, caption: str, result: Result, rejected: bool) -> None:
+    """Print a caption and what became of it; refused candidates too if `rejected`."""
     from rich.text import Text
 
     from negagen.cli.console import is_colourful

@@ -76,7 +76,7 @@ class AddObject:
         self._selection = load_selection()
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        if not SINGULAR_PRONOUNS.isdisjoint([token.lower for token in parse.tokens]):
+        if not SINGULAR_PRONOUNS.isdisjoint(parse.words):
             return
         sites: list[tuple[int, Entry]] = []
         for number, phrase in enumerate(parse.phrases):

@@ -13,9 +13,16 @@ def verb_and_preposition(parse: Parse, relation: Relation) -> tuple[str, str]:
 
 
 def is_idiomatic(selection: Selection, parse: Parse, number: int, new: Entry) -> bool:
-    """Whether `new` can stand for the head of phrase `number`: with its attributes, after that preposition, before
-    that verb.
-    """
+    """Whether captions put `new` where phrase `number` stands: after that verb and preposition, and see `accepts`."""
+    return accepts(parse, number, new) and all(
+        selection.allows(*verb_and_preposition(parse, relation), new.lemma)
+        for relation in parse.relations
+        if relation.object == number and relation.kind != "coordination"
+    )
+
+
+def accepts(parse: Parse, number: int, new: Entry) -> bool:
+    """Whether the attributes of phrase `number` can be said of `new`, and `new` can do what the phrase does."""
     phrase = parse.phrases[number]
     old = phrase.entry
     for index in phrase.attributes:
@@ -23,10 +30,6 @@ def is_idiomatic(selection: Selection, parse: Parse, number: int, new: Entry) ->
         if attribute is not None and _can_be(old, attribute) and not _can_be(new, attribute):
             return False
     for relation in parse.relations:
-        if relation.kind == "coordination":
-            continue
-        if relation.object == number and not selection.allows(*verb_and_preposition(parse, relation), new.lemma):
-            return False
         if relation.subject == number and relation.verb >= 0:
             verb = parse.tokens[relation.verb].entry
             if verb is not None and _can_do(old, verb) and not _can_do(new, verb):

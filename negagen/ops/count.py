@@ -94,7 +94,7 @@ class ReplaceCount:
         pictured = before == "of" and phrase.start > 1 and parse.tokens[phrase.start - 2].lower in _PICTURES
         if phrase.family not in self._families or (before in self._after and not pictured):
             return False
-        return not any(token.lower in SINGULAR_PRONOUNS for token in parse.tokens)
+        return SINGULAR_PRONOUNS.isdisjoint(parse.words)
 
     def _splices(self, parse: Parse, number: int, index: int, old: NumberEntry, new: str) -> tuple[Splice, ...]:
         phrase = parse.phrases[number]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from negagen.lexicon import Lexicon
 from negagen.realise import agreement, inner_text, verb_form
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 
-_NEGATIONS = frozenset(["no", "not", "n't", "without", "never"])
+NEGATIONS: Final = frozenset(["no", "not", "n't", "without", "never", "nobody", "none", "nothing"])
 
 
 class NegateVerb:
@@ -24,7 +24,7 @@ class NegateVerb:
         self._lexicon = lexicon
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        if any(token.lower in _NEGATIONS for token in parse.tokens):
+        if not NEGATIONS.isdisjoint(parse.words):
             return
         # A verb may open an idiom ("getting ready").
         sites = [
@@ -73,7 +73,7 @@ class NegateRelation:
         self._prepositions = frozenset(rule.target.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        if any(token.lower in _NEGATIONS for token in parse.tokens):
+        if not NEGATIONS.isdisjoint(parse.words):
             return
         sites = [
             number
@@ -95,7 +95,7 @@ class NegateObject:
         self._verbs = frozenset(rule.target.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        if any(token.lower in _NEGATIONS for token in parse.tokens):
+        if not NEGATIONS.isdisjoint(parse.words):
             return
         for number in stream.shuffled(range(len(parse.phrases))):
             phrase = parse.phrases[number]

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
-from negagen.ops.context import is_idiomatic, verb_and_preposition
+from negagen.ops.context import accepts, verb_and_preposition
 from negagen.ops.pronouns import pronoun_splices
 from negagen.realise import noun_form, verb_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Phrase, Splice
+from negagen.types import Candidate, Parse, Phrase, Relation, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS = 12
+_MAX_PLACES = 20_000
+
+Choices = tuple[Sequence[str], Sequence[int]]
+"""Words and the running sum of their weights."""
 _VERBS = re.compile("[VG]")
 
 
@@ -70,7 +74,7 @@ class _Replace:
         """The splices that put `new` at `site`; empty when it has no form that fits there."""
         raise NotImplementedError
 
-    def _choices(self, word: str, entry: Entry | None) -> tuple[Sequence[str], Sequence[int]]:
+    def _choices(self, word: str, entry: Entry | None) -> Choices:
         """What may replace `word`: the rule's own list if it has one, else the lexicon's."""
         if self._own:
             return self._own.get(word, ((), ()))
@@ -107,11 +111,15 @@ class ReplaceObject(_Replace):
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         super().__init__(rule, lexicon)
         self._selection = load_selection()
+        self._places: dict[tuple[str, str, str], Choices] = {}
 
     def _sites(self, parse: Parse) -> list[Site]:
         sites = []
+        before: dict[int, Relation] = {relation.object: relation for relation in parse.relations}
         for number, phrase in enumerate(parse.phrases):
-            choices, cumulative = self._choices(phrase.lemma, phrase.entry)
+            if phrase.entry is None and not self._own:
+                continue
+            choices, cumulative = self._fitting(parse, phrase, before.get(number))
             hyphenated = "H" in parse.codes[max(phrase.unit - 1, 0) : phrase.stop + 1]
             # "a four compartment tray"
             measured = phrase.quantity >= 0 and phrase.determiner >= 0 and not phrase.plural
@@ -119,13 +127,32 @@ class ReplaceObject(_Replace):
                 sites.append(Site(phrase.unit, phrase.stop, phrase.lemma, choices, cumulative, number))
         return sites
 
+    def _fitting(self, parse: Parse, phrase: Phrase, before: Relation | None) -> Choices:
+        """What may replace the head after the verb and preposition of `before`; kept for the next such place."""
+        if self._own or phrase.entry is None or before is None or before.kind == "coordination":
+            return self._choices(phrase.lemma, phrase.entry)
+        verb, preposition = verb_and_preposition(parse, before)
+        place = (phrase.lemma, verb, preposition)
+        found = self._places.get(place)
+        if found is None:
+            choices, cumulative = self._choices(phrase.lemma, phrase.entry)
+            weights = {
+                word: high - low
+                for word, low, high in zip(choices, (0, *cumulative), cumulative, strict=False)
+                if self._selection.allows(verb, preposition, word)
+            }
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
+            found = self._places[place] = (tuple(weights), tuple(accumulate(weights.values())))
+        return found
+
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         phrase = parse.phrases[site.phrase]
         text = noun_form(self._lexicon, new, plural=phrase.plural or _counted(parse, phrase))
         entry = self._lexicon.noun(new)
         if text is None or (entry is not None and not fits_noun(parse, phrase, entry)):
             return ()
-        if not self._own and entry is not None and not is_idiomatic(self._selection, parse, site.phrase, entry):
+        if not self._own and entry is not None and not accepts(parse, site.phrase, entry):
             return ()
         splice = Splice(site.start, site.stop, text)
         if phrase.family != "person":

@@ -79,7 +79,8 @@ def parse_tokens(text: str, tokens: list[Token], starts: list[int], lexicon: Lex
     phrases = tuple([_phrase(match, tokens, codes, units, lexicon) for match in _PHRASE.finditer(codes)])
     finite: dict[int, int] = {}
     relations = _relations(tokens, codes, phrases, units, finite)
-    return Parse(text, tokens, starts, codes, units, phrases, relations, finite)
+    words = frozenset([token.lower for token in tokens])
+    return Parse(text, tokens, starts, codes, units, phrases, relations, finite, words)
 
 
 def _mark_units(tokens: list[Token], codes: str, units: dict[int, tuple[int, Unit]]) -> str:
