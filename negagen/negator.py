@@ -22,10 +22,11 @@ from negagen.realise import realise
 from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
 from negagen.seeding import Stream, key_of
-from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result, Status
+from negagen.types import CATEGORIES, Candidate, Needs, Negative, Parse, Rejection, Result, Status
 
 _ORDERS: Final = 1024  # precomputed weighted orders of the rules, one of which each caption draws
 _MAX_POSITIVES: Final = 2
+_ATTRIBUTES, _RELATIONS, _VERBS = int(Needs.ATTRIBUTES), int(Needs.RELATIONS), int(Needs.VERBS)
 
 
 class _Active(NamedTuple):
@@ -36,6 +37,7 @@ class _Active(NamedTuple):
     after: frozenset[str]
     words: frozenset[str]
     guarded: bool
+    needs: int
 
 
 class _Turn:
@@ -44,8 +46,7 @@ class _Turn:
     __slots__ = ("_candidates", "_parse", "_rule", "_rules", "_stream")
 
     def __init__(self, parse: Parse, rules: list[_Active], stream: Stream) -> None:
-        self._parse, self._stream = parse, stream
-        self._rules = rules[::-1]
+        self._parse, self._rules, self._stream = parse, rules, stream
         self._rule: _Active | None = None
         self._candidates: Iterator[Candidate] = iter(())
 
@@ -60,7 +61,7 @@ class _Turn:
                     return rule, candidate
             if not self._rules:
                 raise StopIteration
-            self._rule = rule = self._rules.pop()
+            self._rule = rule = self._rules.pop(0)
             self._candidates = rule.operation.propose(self._parse, self._stream.fork(rule.key))
 
 
@@ -108,7 +109,7 @@ class Negator:
         self.parser: Parser = load_parser(pipeline, self.lexicon)
         self._explain = explain
         self._active = [_activate(rule, self.lexicon) for rule in self.rules]
-        self._orders = _orders(self.rules, seed)
+        self._orders = _orders(self._active, seed)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -167,10 +168,11 @@ class Negator:
         positives: list[Negative] = []
         rejected: list[Rejection] = []
         # Categories take turns; within one, its rules come in their order and a rule's candidates one after another.
-        turns = [
-            _Turn(parse, [self._active[i] for i in category], stream)
+        lacking = _lacking(parse)
+        turns: Iterable[_Turn] = (
+            _Turn(parse, [rule for rule in category if not rule.needs & lacking], stream)
             for category in self._orders[stream.below(_ORDERS)]
-        ]
+        )
         while turns:
             remaining = []
             for turn in turns:
@@ -231,7 +233,18 @@ def _activate(rule: Rule, lexicon: Lexicon) -> _Active:
     operation = OPERATIONS[rule.op, rule.role](rule, lexicon)
     unless = rule.unless
     before, after, words = frozenset(unless.before), frozenset(unless.after), frozenset(unless.words)
-    return _Active(rule, operation, key_of(rule.name), before, after, words, bool(before or after or words))
+    return _Active(
+        rule, operation, key_of(rule.name), before, after, words, bool(before or after or words), int(operation.needs)
+    )
+
+
+def _lacking(parse: Parse) -> int:
+    """The needs of operations that the caption does not meet."""
+    codes = parse.codes
+    lacking = 0 if any(phrase.attributes for phrase in parse.phrases) or "BJ" in codes else _ATTRIBUTES
+    if not parse.relations:
+        lacking |= _RELATIONS
+    return lacking if "V" in codes or "G" in codes else lacking | _VERBS
 
 
 def _excepted(parse: Parse, candidate: Candidate, active: _Active) -> bool:
@@ -245,17 +258,20 @@ def _excepted(parse: Parse, candidate: Candidate, active: _Active) -> bool:
     return False
 
 
-def _orders(rules: Sequence[Rule], seed: int) -> list[list[list[int]]]:
+def _orders(rules: Sequence[_Active], seed: int) -> list[list[list[_Active]]]:
     """Weighted random orders: categories, and within each its rules, heavier ones earlier."""
     by_category: dict[str, list[int]] = {}
     for index, rule in enumerate(rules):
-        by_category.setdefault(rule.category, []).append(index)
-    weights = [max(1, round(rule.weight * 1000)) for rule in rules]
+        by_category.setdefault(rule.rule.category, []).append(index)
+    weights = [max(1, round(rule.rule.weight * 1000)) for rule in rules]
     groups = list(by_category.values())
     totals = [sum(weights[i] for i in group) for group in groups]
     stream = Stream(key_of("orders", seed))
     return [
-        [_weighted_order(stream, groups[g], weights) for g in _weighted_order(stream, range(len(groups)), totals)]
+        [
+            [rules[i] for i in _weighted_order(stream, groups[g], weights)]
+            for g in _weighted_order(stream, range(len(groups)), totals)
+        ]
         for _ in range(_ORDERS)
     ]
 

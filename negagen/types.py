@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntFlag
 from typing import Literal, NamedTuple
 
 from negagen.lexicon import Entry, NumberEntry, Unit
@@ -53,6 +54,15 @@ class Token:
     attribute: Entry | None = None
     number: NumberEntry | None = None
     opens: Mapping[str, tuple[Opening, ...]] | None = None
+
+
+class Needs(IntFlag):
+    """What a caption must have for an operation to apply."""
+
+    NOTHING = 0
+    ATTRIBUTES = 1
+    RELATIONS = 2
+    VERBS = 4
 
 
 class Phrase(NamedTuple):

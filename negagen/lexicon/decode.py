@@ -51,6 +51,9 @@ class Entries(Mapping[str, Entry]):
 
     def get(self, lemma: str, default: Any = None) -> Any:
         """As for any mapping; without the cost of an exception for unknown words."""
+        entry = self._made.get(lemma)
+        if entry is not None:
+            return entry
         return self[lemma] if lemma in self._rows else default
 
     def __iter__(self) -> Iterator[str]:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from negagen.lexicon import Lexicon
+from negagen.ops.actions import ReplaceAction
 from negagen.ops.add import AddAttribute, AddObject
+from negagen.ops.attributes import ReplaceAttribute
 from negagen.ops.count import ReplaceCount
 from negagen.ops.negate import NegateObject, NegateRelation, NegateVerb
+from negagen.ops.objects import ReplaceObject
 from negagen.ops.pattern import ReplacePattern
-from negagen.ops.replace import ReplaceAction, ReplaceAttribute, ReplaceObject, ReplaceRelation
+from negagen.ops.relations import ReplaceRelation
 from negagen.ops.shuffle import ShuffleNgrams, ShuffleWithinClass
 from negagen.ops.swap import SwapAttributes, SwapObjects, SwapPhrases
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse
+from negagen.types import Candidate, Needs, Parse
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -27,7 +30,12 @@ __all__ = ["OPERATIONS", "Operation"]
 
 
 class Operation(Protocol):
-    """Proposes edits. Stateless after construction: all that varies comes in by the arguments."""
+    """Proposes edits. What it proposes depends on the arguments alone.
+
+    `needs` is what a caption must have for anything to come of it; the operation is not asked otherwise.
+    """
+
+    needs: ClassVar[Needs]
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
         """Candidates in random order, the same for the same `stream`; may be endless only in principle."""

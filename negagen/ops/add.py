@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
@@ -11,7 +11,7 @@ from negagen.ops.context import is_idiomatic
 from negagen.ops.pronouns import SINGULAR_PRONOUNS
 from negagen.realise import noun_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Phrase, Splice
+from negagen.types import Candidate, Needs, Parse, Phrase, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -30,6 +30,8 @@ class AddAttribute:
     words of `target.words` are added (nearly everything has some black or white in it), and things of
     `unless.families` are left alone: skies and birds do have two colours.
     """
+
+    needs: ClassVar[Needs] = Needs.ATTRIBUTES
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
@@ -68,6 +70,8 @@ class AddObject:
     Only where no verb has to agree, so not after the subject of a finite verb, and only at the caption's start or
     after one of `target.words`: who sits on a bench does not sit on a bench and a chair.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from negagen.lexicon import Lexicon, NumberEntry
 from negagen.ops.pronouns import SINGULAR_PRONOUNS
 from negagen.realise import agreement, noun_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Phrase, Splice
+from negagen.types import Candidate, Needs, Parse, Phrase, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -26,6 +26,8 @@ class ReplaceCount:
     `target.words` (one sits on one bench). Scenes are not counted, and no form is made that captions do not use.
     Larger numbers are drawn as well as smaller ones; that a smaller one is entailed is for the checks to say.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon

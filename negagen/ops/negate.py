@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from negagen.lexicon import Lexicon
 from negagen.realise import agreement, inner_text, verb_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Phrase, Splice
+from negagen.types import Candidate, Needs, Parse, Phrase, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -19,6 +19,8 @@ NEGATIONS: Final = frozenset(["no", "not", "n't", "without", "never", "nobody", 
 
 class NegateVerb:
     """Denies an action or state: "is not wearing", "not wearing", "does not wear"."""
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
@@ -69,6 +71,8 @@ class NegateVerb:
 class NegateRelation:
     """Denies where a thing is: "a dog not on a bed". For prepositions of `target.words` straight after a noun."""
 
+    needs: ClassVar[Needs] = Needs.RELATIONS
+
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._prepositions = frozenset(rule.target.words)
 
@@ -89,6 +93,8 @@ class NegateRelation:
 
 class NegateObject:
     """Denies a thing: "with a hat" -> "without a hat", "there is a dog" -> "there is no dog", "wearing no hat"."""
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import spacy
 from spacy.matcher import Matcher
@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from negagen.errors import RuleError
 from negagen.lexicon import Lexicon
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Splice
+from negagen.types import Candidate, Needs, Parse, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -24,6 +24,8 @@ class ReplacePattern:
     Patterns may ask for TEXT, LOWER, LEMMA, TAG, SHAPE, LENGTH, the IS_ flags and REGEX. Slower than the
     roles, since it needs a spaCy Doc of every caption.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._choices = rule.replace_with

@@ -6,12 +6,12 @@ No picture is needed to spot them; they are off by default and no training set s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from negagen.lexicon import Lexicon
 from negagen.realise import inner_text
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Splice
+from negagen.types import Candidate, Needs, Parse, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -36,6 +36,8 @@ def _candidate(parse: Parse, places: list[int], order: list[int], role: str) -> 
 class ShuffleNgrams:
     """Shuffles whole trigrams (`words = "order"`), or the words within each (`words = "within"`)."""
 
+    needs: ClassVar[Needs] = Needs.NOTHING
+
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._within = "within" in rule.target.words
 
@@ -51,6 +53,8 @@ class ShuffleNgrams:
 
 class ShuffleWithinClass:
     """Shuffles the nouns and adjectives among themselves, or all other words (`target.classes`)."""
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._codes = "".join(_CLASSES[name] for name in rule.target.classes or tuple(_CLASSES)[:1])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from negagen.lexicon import Lexicon
 from negagen.ops.pronouns import pronoun_splices
 from negagen.realise import agreement, inner_text, noun_form
 from negagen.seeding import Stream
-from negagen.types import Candidate, Parse, Phrase, Relation, Splice
+from negagen.types import Candidate, Needs, Parse, Phrase, Relation, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
@@ -24,6 +24,7 @@ class SwapObjects:
     """
 
     role = "object"
+    needs: ClassVar[Needs] = Needs.RELATIONS
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
@@ -127,6 +128,7 @@ class SwapAttributes:
     """
 
     role = "attribute"
+    needs: ClassVar[Needs] = Needs.ATTRIBUTES
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon

@@ -1,0 +1,104 @@
+"""Replacement of things: "a man on a horse" -> "a man on a cow"."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon.selection import load_selection
+from negagen.ops.context import accepts, verb_and_preposition
+from negagen.ops.pronouns import pronoun_splices
+from negagen.ops.replacement import Choices, Replacement, Site
+from negagen.realise import noun_form
+from negagen.types import Parse, Phrase, Relation, Splice
+
+if TYPE_CHECKING:
+    from negagen.ruleset import Rule
+
+_MAX_PLACES = 20_000
+
+
+class ReplaceObject(Replacement):
+    """Another thing of the same class in the same number: "a man on a horse" -> "a man on a cow".
+
+    Replaces the whole head unit, keeps the phrase's number, and lets pronouns follow the gender of a person.
+    Words with no form in that number, of the other countability, or that captions do not use after the same verb
+    and preposition are passed over.
+    """
+
+    role = "object"
+
+    def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
+        super().__init__(rule, lexicon)
+        self._selection = load_selection()
+        self._known: dict[tuple[str, str, str], Choices] = {}
+
+    def _places(self, parse: Parse) -> list[int]:
+        return [n for n, phrase in enumerate(parse.phrases) if phrase.entry is not None or self._own]
+
+    def _sites(self, parse: Parse, place: int) -> tuple[Site, ...]:
+        phrase = parse.phrases[place]
+        if parse.tokens[phrase.head].code != "N" or "H" in parse.codes[max(phrase.unit - 1, 0) : phrase.stop + 1]:
+            return ()
+        if phrase.quantity >= 0 and phrase.determiner >= 0 and not phrase.plural:
+            return ()  # "a four compartment tray"
+        before = next((r for r in parse.relations if r.object == place), None)
+        choices, cumulative = self._fitting(parse, phrase, before)
+        return (Site(phrase.unit, phrase.stop, phrase.lemma, choices, cumulative, place),) if choices else ()
+
+    def _fitting(self, parse: Parse, phrase: Phrase, before: Relation | None) -> Choices:
+        """What may replace the head after the verb and preposition of `before`; kept for the next such place."""
+        if self._own or phrase.entry is None or before is None or before.kind == "coordination":
+            return self._choices(phrase.lemma, phrase.entry)
+        verb, preposition = verb_and_preposition(parse, before)
+        place = (phrase.lemma, verb, preposition)
+        found = self._known.get(place)
+        if found is None:
+            choices, cumulative = self._choices(phrase.lemma, phrase.entry)
+            weights = {
+                word: high - low
+                for word, low, high in zip(choices, (0, *cumulative), cumulative, strict=False)
+                if self._selection.allows(verb, preposition, word)
+            }
+            if len(self._known) >= _MAX_PLACES:
+                self._known.clear()
+            found = self._known[place] = (tuple(weights), tuple(accumulate(weights.values())))
+        return found
+
+    def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
+        phrase = parse.phrases[site.phrase]
+        text = noun_form(self._lexicon, new, plural=phrase.plural or _counted(parse, phrase))
+        entry = self._lexicon.noun(new)
+        if text is None or (entry is not None and not fits_noun(parse, phrase, entry)):
+            return ()
+        if not self._own and entry is not None and not accepts(parse, site.phrase, entry):
+            return ()
+        splice = Splice(site.start, site.stop, text)
+        if phrase.family != "person":
+            return (splice,)
+        pronouns = pronoun_splices(parse, new)
+        return () if pronouns is None else tuple(sorted([splice, *pronouns], key=lambda s: s.start))
+
+
+def _counted(parse: Parse, phrase: Phrase) -> bool:
+    """Whether a number makes the phrase plural, whatever its head looks like ("three zebra")."""
+    number = parse.tokens[phrase.quantity].number if phrase.quantity >= 0 else None
+    return number is not None and number.plural
+
+
+def fits_noun(parse: Parse, phrase: Phrase, entry: Entry) -> bool:
+    """Whether the noun can stand where the phrase's head does, by countability and preposition."""
+    if not phrase.plural:
+        determiner = parse.tokens[phrase.determiner].lower if phrase.determiner >= 0 else ""
+        if determiner in ("a", "an", "another", "each", "every") or phrase.quantity >= 0:
+            if not entry.countable:
+                return False
+        elif determiner in ("", "some", "much") and not entry.mass and not (phrase.entry and phrase.entry.countable):
+            return False
+        if determiner == "" and phrase.entry is not None and phrase.entry.countable != entry.countable:
+            return False
+    if entry.prepositions and phrase.start:
+        before = parse.tokens[phrase.start - 1].lower
+        return before not in ("in", "on", "at") or before in entry.prepositions
+    return True
