@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple
 from rapidfuzz.distance import Levenshtein
 
 from negagen import __version__
-from negagen.checks import KEEP, Context, check_surface, judge
-from negagen.checks.context import caption_lemmas
+from negagen.checks import KEEP, check_surface, context_of, judge
 from negagen.checks.surface import fold
 from negagen.errors import RuleError
 from negagen.lexicon import Lexicon, load
@@ -161,8 +160,7 @@ class Negator:
     def _negate(self, parse: Parse, key: object, epoch: int) -> Result:
         parts = (self.seed, epoch, parse.text) if key is None else (self.seed, epoch, parse.text, key)
         stream = Stream(key_of(*parts))
-        inner = parse.text[1:]
-        context = Context(self.lexicon, caption_lemmas(parse), inner != inner.lower())
+        context = context_of(self.lexicon, parse)
         folded = fold(parse.text)
         negatives: list[Negative] = []
         positives: list[Negative] = []

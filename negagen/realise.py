@@ -14,9 +14,8 @@ from lemminflect import getInflection
 
 from negagen.lexicon import Lexicon
 from negagen.parsing.grammar import UNKNOWN
-from negagen.types import Edit, Parse, Splice, Token
+from negagen.types import Edit, Parse, Splice
 
-_ARTICLES: Final = frozenset(["a", "an"])
 _FIRST_WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _VERB_TAGS: Final = {"VBP": "VB"}
 _PLURAL_BE: Final = {"is": "are", "was": "were", "'s": "'re", "has": "have", "does": "do"}
@@ -93,26 +92,15 @@ def inner_text(parse: Parse, start: int, stop: int) -> str:
     """
     text = parse.text[parse.starts[start] : parse.end(stop - 1)]
     first = parse.tokens[start]
-    if (
-        first.code != "M"
-        and is_title(first)
-        and first.text != "I"
-        and (sentence_start(parse, start) or title_case(parse))
-    ):
+    if first.code != "M" and first.title and first.text != "I" and (sentence_start(parse, start) or title_case(parse)):
         return text[0].lower() + text[1:]
     return text
-
-
-def is_title(token: Token) -> bool:
-    """Whether the word has one capital, its first letter ("Red", not "TV" and not "iPad")."""
-    text = token.text
-    return text[0].isupper() and (len(text) == 1 or text[1:].islower())
 
 
 def title_case(parse: Parse) -> bool:
     """Whether the caption capitalises its words as a title does, so that capitals do not mark names."""
     words = [token for token in parse.tokens[1:] if len(token.text) > 2 and token.text.isalpha()]
-    return len(words) > 1 and all(is_title(word) for word in words)
+    return len(words) > 1 and all(word.title for word in words)
 
 
 def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tuple[tuple[Edit, ...], str]:
@@ -122,40 +110,50 @@ def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tupl
     """
     text, tokens, starts = parse.text, parse.tokens, parse.starts
     changes: list[tuple[int, int, str]] = []
-    for splice in splices:
-        start, stop, new = splice.start, splice.stop, splice.text
+    for start, stop, new in splices:
+        if start and tokens[start - 1].article:
+            following = new or (tokens[stop].text if stop < len(tokens) else "")
+            if len(splices) == 1 or not any(other.stop == start != other.start for other in splices):
+                _repair_article(lexicon, parse, start - 1, following, changes)
         if start == stop:
             if start:
                 at = parse.end(start - 1)
                 changes.append((at, at, f" {new}"))
             else:
                 changes.append((starts[0], starts[0], f"{new} "))
-        elif not new:
-            changes.append(
-                (parse.end(start - 1), parse.end(stop - 1), "")
-                if start or stop == len(tokens)
-                else (starts[0], starts[stop], "")
-            )
-        else:
-            if is_title(tokens[start]) and (sentence_start(parse, start) or title_case(parse)):
+        elif new:
+            if tokens[start].title and (sentence_start(parse, start) or title_case(parse)):
                 new = new[0].upper() + new[1:]
             changes.append((starts[start], parse.end(stop - 1), new))
-        if start and (article := tokens[start - 1]).lower in _ARTICLES:
-            following = new or (tokens[stop].text if stop < len(tokens) else "")
-            word = _FIRST_WORD.search(following)
-            wanted = _article(lexicon, word.group()) if word is not None else article.lower
-            if wanted != article.lower and not any(other.stop == start != other.start for other in splices):
-                at = starts[start - 1]
-                changes.append((at, at + len(article.text), wanted.capitalize() if is_title(article) else wanted))
-    changes.sort()
+        elif start or stop == len(tokens):
+            changes.append((parse.end(start - 1), parse.end(stop - 1), ""))
+        else:
+            changes.append((starts[0], starts[stop], ""))
+    if len(changes) > 1:
+        changes.sort()
     if text.isupper():
         changes = [(start, stop, new.upper()) for start, stop, new in changes]
     edits = tuple([Edit(start, stop, text[start:stop], new) for start, stop, new in changes])
     return edits, apply_edits(text, edits)
 
 
+def _repair_article(
+    lexicon: Lexicon, parse: Parse, index: int, following: str, changes: list[tuple[int, int, str]]
+) -> None:
+    """Add the change of the article at token `index` that the text `following` it asks for, if any."""
+    article = parse.tokens[index]
+    word = _FIRST_WORD.search(following)
+    wanted = _article(lexicon, word.group()) if word is not None else article.lower
+    if wanted != article.lower:
+        at = parse.starts[index]
+        changes.append((at, at + len(article.text), wanted.capitalize() if article.title else wanted))
+
+
 def apply_edits(text: str, edits: tuple[Edit, ...]) -> str:
     """`text` with `edits`, which must be disjoint and in order, carried out."""
+    if len(edits) == 1:
+        edit = edits[0]
+        return f"{text[: edit.start]}{edit.new}{text[edit.end :]}"
     pieces: list[str] = []
     position = 0
     for edit in edits:

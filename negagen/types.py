@@ -42,7 +42,8 @@ class Token:
     Tokens are interned and shared between captions; where one stands is in `Parse.starts`.
     `tag` is a Penn Treebank tag, `code` its one-letter class (see `negagen.parsing.codes`). `entry` is the
     word as a noun or a verb, `attribute` as a modifier of a noun, `number` as a number or quantifier; `opens`
-    are the multi-word units that may begin here, by their second token, longest first.
+    are the multi-word units that may begin here, by their second token, longest first. `title` tells that the word
+    has one capital, its first letter ("Red", not "TV" and not "iPad"), `article` that it is "a" or "an".
     """
 
     text: str
@@ -54,6 +55,8 @@ class Token:
     attribute: Entry | None = None
     number: NumberEntry | None = None
     opens: Mapping[str, tuple[Opening, ...]] | None = None
+    title: bool = False
+    article: bool = False
 
 
 class Needs(IntFlag):

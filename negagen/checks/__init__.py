@@ -1,15 +1,16 @@
 """Checks: why a candidate is not a negative, or is a positive.
 
 A check is a function of a parse, a candidate and a `Context`; it returns `KEEP`, a rejection or a positive verdict with
-a reason. `judge` runs them, cheapest first, and stops at the first that objects.
+a reason. `judge` runs those that concern the candidate's operation and stops at the first that objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
-from negagen.checks.context import KEEP, Context
+from negagen.checks.context import KEEP, Context, context_of
 from negagen.checks.counts import check_count
 from negagen.checks.lexical import check_lexical
 from negagen.checks.protected import check_protected
@@ -17,16 +18,25 @@ from negagen.checks.reorder import check_reorder
 from negagen.checks.surface import check_surface
 from negagen.types import Candidate, Parse, Verdict
 
-__all__ = ["KEEP", "Check", "Context", "check_surface", "judge"]
+__all__ = ["KEEP", "Check", "Context", "check_surface", "context_of", "judge"]
 
 Check = Callable[[Parse, Candidate, Context], Verdict]
 
-CHECKS: Final[tuple[Check, ...]] = (check_protected, check_reorder, check_lexical, check_count)
+CHECKS: Final[Mapping[str, tuple[Check, ...]]] = MappingProxyType(
+    {
+        "replace": (check_protected, check_lexical, check_count),
+        "swap": (check_protected, check_reorder),
+        "add": (check_protected, check_lexical),
+        "negate": (check_protected,),
+        "shuffle": (),
+    }
+)
+"""The checks that an operation's candidates must pass, cheapest first."""
 
 
 def judge(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """The first verdict that is not `KEEP`, or `KEEP`."""
-    for check in CHECKS:
+    for check in CHECKS[candidate.operation]:
         verdict = check(parse, candidate, context)
         if verdict is not KEEP:
             return verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,18 +16,18 @@ KEEP: Final = Verdict("keep")
 class Context:
     """What a caption's candidates have in common.
 
-    `lemmas` are those of the caption, `capitals` tells whether it has any beyond its first letter, and `taken` holds
-    the folded texts that a further negative must differ from.
+    `named` are the lemmas of its phrases and its words, `plain` tells that it has no idioms, units or names that an
+    edit might tear, and `taken` holds the folded texts that a further negative must differ from.
     """
 
     lexicon: Lexicon
-    lemmas: frozenset[str]
-    capitals: bool = True
+    named: Set[str]
+    plain: bool = False
     taken: set[str] = field(default_factory=set)
 
 
-def caption_lemmas(parse: Parse) -> frozenset[str]:
-    """Lemmas of the caption's words and units."""
-    lemmas = {token.lemma for token in parse.tokens}
-    lemmas.update(phrase.lemma for phrase in parse.phrases)
-    return frozenset(lemmas)
+def context_of(lexicon: Lexicon, parse: Parse) -> Context:
+    """The context for the candidates of one caption."""
+    inner = parse.text[1:]
+    plain = inner == inner.lower() and not parse.units and "M" not in parse.codes
+    return Context(lexicon, parse.words.union([phrase.lemma for phrase in parse.phrases]), plain)

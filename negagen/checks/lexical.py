@@ -18,8 +18,6 @@ _COMPANY: Final = Verdict("reject", "often seen with what the caption names")
 
 def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """Judge the new word of a replacement or an addition against the old one and the rest of the caption."""
-    if candidate.operation not in ("replace", "add"):
-        return KEEP
     if not _NEGATIONS.isdisjoint(parse.words) and _denied(parse, candidate):
         return _DENIED
     old, new = candidate.old, candidate.new
@@ -28,7 +26,9 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     entry = _entry(context.lexicon, candidate.role, old)
     if entry is not None and new in entry.excluded:
         return _NEAR
-    if candidate.role in ("object", "attribute", "action") and new in context.lemmas:
+    if candidate.role in ("object", "attribute") and new in context.named:
+        return _PRESENT
+    if candidate.role == "action" and any(token.lemma == new for token in parse.tokens):
         return _PRESENT
     if candidate.role == "object":
         for phrase in parse.phrases:

@@ -18,8 +18,6 @@ _WEAK: Final = frozenset(["with", "and", "or", "of", "at", "by", "near", "around
 
 def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """Judge whether what a swap exchanged makes a difference at all."""
-    if candidate.operation != "swap":
-        return KEEP
     if candidate.old == candidate.new:
         return _SAME
     left, right = (parse.phrases[site] for site in candidate.sites)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _VERBS: Final = re.compile("[VG]")
+_MAX_FITTING: Final = 50_000
 
 
 class ReplaceAction(Replacement):
@@ -32,6 +33,7 @@ class ReplaceAction(Replacement):
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         super().__init__(rule, lexicon)
         self._selection = load_selection()
+        self._fitting: dict[tuple[str, bool, str, str, str], Entry | None] = {}
 
     def _places(self, parse: Parse) -> list[int]:
         return [match.start() for match in _VERBS.finditer(parse.codes)]

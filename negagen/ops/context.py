@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from negagen.lexicon import Entry
 from negagen.lexicon.selection import Selection
 from negagen.types import Parse, Relation
+
+_MAX_PAIRS: Final = 50_000
+_DOES: dict[tuple[str, str], bool] = {}  # who can do what; the lexicon is one and immutable, so this may outlive all
 
 
 def verb_and_preposition(parse: Parse, relation: Relation) -> tuple[str, str]:
@@ -32,7 +37,7 @@ def accepts(parse: Parse, number: int, new: Entry) -> bool:
     for relation in parse.relations:
         if relation.subject == number and relation.verb >= 0:
             verb = parse.tokens[relation.verb].entry
-            if verb is not None and _can_do(old, verb) and not _can_do(new, verb):
+            if verb is not None and old is not None and _can_do(old, verb) and not _can_do(new, verb):
                 return False
     return True
 
@@ -41,5 +46,11 @@ def _can_be(noun: Entry | None, attribute: Entry) -> bool:
     return any(sense.suits(noun) for sense in attribute.senses)
 
 
-def _can_do(noun: Entry | None, verb: Entry) -> bool:
-    return noun is not None and any(sense.suits_subject(noun) for sense in verb.senses)
+def _can_do(noun: Entry, verb: Entry) -> bool:
+    pair = (noun.lemma, verb.lemma)
+    found = _DOES.get(pair)
+    if found is None:
+        if len(_DOES) >= _MAX_PAIRS:
+            _DOES.clear()
+        found = _DOES[pair] = any(sense.suits_subject(noun) for sense in verb.senses)
+    return found

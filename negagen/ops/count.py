@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from negagen.lexicon import Lexicon, NumberEntry
 from negagen.ops.pronouns import SINGULAR_PRONOUNS
+from negagen.ops.replacement import NOTHING, Replacement, Site
 from negagen.realise import agreement, noun_form
-from negagen.seeding import Stream
-from negagen.types import Candidate, Needs, Parse, Phrase, Splice
+from negagen.types import Parse, Phrase, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
-_ROUNDS = 4
 _OWN = frozenset("clothing sport electronics body".split())
 _PICTURES = frozenset("photo photograph picture image view shot closeup up painting drawing photos pictures".split())
 
 
-class ReplaceCount:
+class ReplaceCount(Replacement):
     """Another number, with the noun and the verb made to agree.
 
     An indefinite article counts as "one", for things of `target.families` that do not follow one of
@@ -27,38 +25,29 @@ class ReplaceCount:
     Larger numbers are drawn as well as smaller ones; that a smaller one is entailed is for the checks to say.
     """
 
-    needs: ClassVar[Needs] = Needs.NOTHING
+    role = "count"
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
-        self._lexicon = lexicon
-        self._words = rule.words
+        super().__init__(rule, lexicon)
         self._families = frozenset(rule.target.families)
         self._after = frozenset(rule.target.words)
 
-    def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        sites = [
-            (number, site)
-            for number, phrase in enumerate(parse.phrases)
-            if (site := self._site(parse, phrase)) is not None and not self._shares_one(parse, number)
-        ]
-        if len(sites) > 1:
-            sites = stream.shuffled(sites)
-        tried: set[tuple[int, str]] = set()
-        for _ in range(_ROUNDS):
-            for number, (index, entry) in sites:
-                if self._words:
-                    choices = self._words.get(entry.word, ())
-                    new = stream.choice(choices) if choices else ""
-                else:
-                    new = entry.replacements[stream.weighted(entry.cumulative)]
-                if not new or (index, new) in tried:
-                    continue
-                tried.add((index, new))
-                splices = self._splices(parse, number, index, entry, new)
-                if splices:
-                    yield Candidate(splices, "replace", "count", entry.word, new, (number,))
+    def _places(self, parse: Parse) -> list[int]:
+        return [n for n, phrase in enumerate(parse.phrases) if phrase.quantity >= 0 or phrase.determiner >= 0]
 
-    def _site(self, parse: Parse, phrase: Phrase) -> tuple[int, NumberEntry] | None:
+    def _sites(self, parse: Parse, place: int) -> tuple[Site, ...]:
+        found = self._count(parse, parse.phrases[place])
+        if found is None or self._shares_one(parse, place):
+            return ()
+        index, entry = found
+        choices, cumulative = (
+            self._own.get(entry.word, NOTHING) if self._own else (entry.replacements, entry.cumulative)
+        )
+        stop = parse.units[index][0] if index in parse.units else index + 1
+        return (Site(index, stop, entry.word, choices, cumulative, place),) if choices else ()
+
+    def _count(self, parse: Parse, phrase: Phrase) -> tuple[int, NumberEntry] | None:
+        """The phrase's number, or the article that stands for one, with the token where it is."""
         head = parse.tokens[phrase.head]
         if head.code != "N" or phrase.entry is None or not phrase.entry.countable or phrase.entry.scene:
             return None
@@ -74,7 +63,7 @@ class ReplaceCount:
             entry, index = self._lexicon.number("one"), phrase.determiner
         else:
             return None
-        return (index, entry) if entry is not None and (entry.replacements or self._words) else None
+        return (index, entry) if entry is not None else None
 
     def _shares_one(self, parse: Parse, number: int) -> bool:
         """Whether the phrase's things would have to share one thing: "six women in a coat"."""
@@ -98,12 +87,12 @@ class ReplaceCount:
             return False
         return SINGULAR_PRONOUNS.isdisjoint(parse.words)
 
-    def _splices(self, parse: Parse, number: int, index: int, old: NumberEntry, new: str) -> tuple[Splice, ...]:
-        phrase = parse.phrases[number]
+    def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
+        phrase = parse.phrases[site.phrase]
         entry = self._lexicon.number(new)
         plural = entry is None or entry.plural
-        splices = [Splice(index, parse.units[index][0] if index in parse.units else index + 1, new)]
-        verb = agreement(self._lexicon, parse, number, plural=plural)
+        splices = [Splice(site.start, site.stop, new)]
+        verb = agreement(self._lexicon, parse, site.phrase, plural=plural)
         if verb is None:
             return ()
         if plural != phrase.plural:

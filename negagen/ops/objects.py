@@ -32,7 +32,7 @@ class ReplaceObject(Replacement):
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         super().__init__(rule, lexicon)
         self._selection = load_selection()
-        self._known: dict[tuple[str, str, str], Choices] = {}
+        self._known: dict[tuple[str, bool, str, str], Choices] = {}
 
     def _places(self, parse: Parse) -> list[int]:
         return [n for n, phrase in enumerate(parse.phrases) if phrase.entry is not None or self._own]
@@ -49,10 +49,13 @@ class ReplaceObject(Replacement):
 
     def _fitting(self, parse: Parse, phrase: Phrase, before: Relation | None) -> Choices:
         """What may replace the head after the verb and preposition of `before`; kept for the next such place."""
-        if self._own or phrase.entry is None or before is None or before.kind == "coordination":
+        if self._own or phrase.entry is None:
             return self._choices(phrase.lemma, phrase.entry)
-        verb, preposition = verb_and_preposition(parse, before)
-        place = (phrase.lemma, verb, preposition)
+        verb = preposition = ""
+        if before is not None and before.kind != "coordination":
+            verb, preposition = verb_and_preposition(parse, before)
+        plural = phrase.plural or _counted(parse, phrase)
+        place = (phrase.lemma, plural, verb, preposition)
         found = self._known.get(place)
         if found is None:
             choices, cumulative = self._choices(phrase.lemma, phrase.entry)
@@ -60,6 +63,7 @@ class ReplaceObject(Replacement):
                 word: high - low
                 for word, low, high in zip(choices, (0, *cumulative), cumulative, strict=False)
                 if self._selection.allows(verb, preposition, word)
+                and noun_form(self._lexicon, word, plural=plural) is not None
             }
             if len(self._known) >= _MAX_PLACES:
                 self._known.clear()

@@ -34,14 +34,15 @@ class SwapObjects:
         self._except = frozenset(rule.unless.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
-        pairs = [
-            (relation.subject, relation.object, number)
-            for number, relation in enumerate(parse.relations)
-            if relation.kind in self._kinds
-            and (relation.verb < 0 or parse.tokens[relation.verb].lemma not in self._except)
-            and relation.name not in self._except
-            and self._exchangeable(parse, relation)
-        ]
+        phrases = parse.phrases
+        pairs = []
+        for number, relation in enumerate(parse.relations):
+            if relation.kind not in self._kinds:
+                continue
+            p, q = phrases[relation.subject], phrases[relation.object]
+            # The cheapest test first: most pairs are of different families.
+            if (p.family == q.family or (p.animate and q.animate)) and self._exchangeable(parse, relation):
+                pairs.append((relation.subject, relation.object, number))
         for left, right, number in stream.shuffled(pairs) if len(pairs) > 1 else pairs:
             splices = self._splices(parse, left, right)
             if splices:
@@ -51,6 +52,10 @@ class SwapObjects:
     def _exchangeable(self, parse: Parse, relation: Relation) -> bool:
         left, right = relation.subject, relation.object
         p, q = parse.phrases[left], parse.phrases[right]
+        if relation.name in self._except:
+            return False
+        if relation.verb >= 0 and parse.tokens[relation.verb].lemma in self._except:
+            return False
         if p.entry is None or q.entry is None or parse.tokens[p.head].code != "N" or parse.tokens[q.head].code != "N":
             return False
         if "S" in parse.codes[p.start : p.stop + 1] or "S" in parse.codes[q.start : q.stop + 1]:

@@ -52,6 +52,8 @@ class Vocabulary:
             attribute=lexicon.attribute(lower) if tag[:2] in ("JJ", "NN", "VB") else None,
             number=number,
             opens=self._units.get(lower),
+            title=text[0].isupper() and (len(text) == 1 or text[1:].islower()),
+            article=lower in ("a", "an"),
         )
 
 
