@@ -64,12 +64,15 @@ class ReplaceAction(Replacement):
             subject, object_ = before[-1].entry if before else None, None
             transitive = following is not None and following.code in "DO"
         preposition = following.lower if following is not None and following.code not in ",." else ""
-        return entry.action_sense(
-            transitive=transitive,
-            subject=subject,
-            object=object_,
-            preposition="" if transitive else preposition,
-        )
+        preposition = "" if transitive else preposition
+        key = (entry.lemma, transitive, subject.lemma if subject else "", object_.lemma if object_ else "", preposition)
+        if key not in self._fitting:
+            if len(self._fitting) >= _MAX_FITTING:
+                self._fitting.clear()
+            self._fitting[key] = entry.action_sense(
+                transitive=transitive, subject=subject, object=object_, preposition=preposition
+            )
+        return self._fitting[key]
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         text = verb_form(self._lexicon, new, parse.tokens[site.start].tag)

@@ -72,11 +72,13 @@ class ReplaceObject(Replacement):
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         phrase = parse.phrases[site.phrase]
-        text = noun_form(self._lexicon, new, plural=phrase.plural or _counted(parse, phrase))
         entry = self._lexicon.noun(new)
-        if text is None or (entry is not None and not fits_noun(parse, phrase, entry)):
-            return ()
-        if not self._own and entry is not None and not accepts(parse, site.phrase, entry):
+        plural = phrase.plural or (phrase.quantity >= 0 and _counted(parse, phrase))
+        if entry is None:  # a word of the rule's own
+            text = noun_form(self._lexicon, new, plural=plural)
+        else:
+            text = entry.forms.get("NNS" if plural else "NN") if fits_noun(parse, phrase, entry) else None
+        if text is None or not (self._own or entry is None or accepts(parse, site.phrase, entry)):
             return ()
         splice = Splice(site.start, site.stop, text)
         if phrase.family != "person":

@@ -44,15 +44,16 @@ class SpacyTagger:
         """Raises `PipelineError` when the pipeline leaves words untagged or uses other tags."""
         token = self._vocabulary.token
         tagged: list[Tagged] = []
-        for doc in self._nlp.pipe(texts, batch_size=256):
-            words = [word for word in doc if not word.is_space]
-            for word in words:
-                if not is_treebank_tag(word.tag_):
-                    raise PipelineError(
-                        f"pipeline {self._nlp.meta.get('name', '?')!r} tags {word.text!r} as {word.tag_!r}; "
-                        "negagen needs English Penn Treebank tags (token.tag_), as en_core_web_sm sets them"
-                    )
-            tagged.append(([word.idx for word in words], [token(word.text, word.tag_) for word in words]))
+        with self._nlp.memory_zone():  # else the vocabulary would keep every odd word for ever
+            for doc in self._nlp.pipe(texts, batch_size=256):
+                words = [word for word in doc if not word.is_space]
+                for word in words:
+                    if not is_treebank_tag(word.tag_):
+                        raise PipelineError(
+                            f"pipeline {self._nlp.meta.get('name', '?')!r} tags {word.text!r} as {word.tag_!r}; "
+                            "negagen needs English Penn Treebank tags (token.tag_), as en_core_web_sm sets them"
+                        )
+                tagged.append(([word.idx for word in words], [token(word.text, word.tag_) for word in words]))
         return tagged
 
 

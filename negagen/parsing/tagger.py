@@ -124,10 +124,17 @@ class _Chunks(dict[str, int]):
         self._tokens = 0
 
     def _split(self, chunk: str) -> list[tuple[int, str]]:
-        # no prefix, suffix or infix rule of English splits plain letters, only the listed exceptions do
-        if chunk.isascii() and chunk.isalpha() and chunk not in self._exceptions:
-            return [(0, chunk)]
-        return [(token.idx, token.text) for token in self._nlp.tokenizer(chunk) if not token.is_space]
+        # No prefix, suffix or infix rule of English splits plain letters, only the listed exceptions do, and a full stop
+        # or comma after a small letter is a token of its own.
+        word, stop = (chunk[:-1], chunk[-1]) if chunk[-1] in ".," else (chunk, "")
+        plain = word.isascii() and word.isalpha() and chunk not in self._exceptions
+        if plain and not stop:
+            return [(0, word)]
+        if plain and word[-1].islower() and word not in self._exceptions:
+            return [(0, word), (len(word), stop)]
+        # The zone gives back what the vocabulary would keep of every odd word for ever.
+        with self._nlp.memory_zone():
+            return [(token.idx, token.text) for token in self._nlp.tokenizer(chunk) if not token.is_space]
 
     def __missing__(self, chunk: str) -> int:
         words = self._split(chunk)
