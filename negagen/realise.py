@@ -122,7 +122,8 @@ def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tupl
             else:
                 changes.append((starts[0], starts[0], f"{new} "))
         elif new:
-            if tokens[start].title and (sentence_start(parse, start) or title_case(parse)):
+            begins = tokens[start].text[0].isupper() and sentence_start(parse, start)
+            if begins or (tokens[start].title and title_case(parse)):
                 new = new[0].upper() + new[1:]
             changes.append((starts[start], parse.end(stop - 1), new))
         elif start or stop == len(tokens):

@@ -30,6 +30,7 @@ def made(text: str, *splices: tuple[int, int, str]) -> str:
         ("Dogs on a mat", (0, 1, "cats"), "Cats on a mat"),
         ("DOG ON A MAT", (3, 4, "ottoman"), "DOG ON AN OTTOMAN"),
         ("The TV on a mat", (1, 2, "laptop"), "The laptop on a mat"),
+        ("STOP sign on a pole", (0, 2, "bench"), "Bench on a pole"),
         ("A Red Bus", (1, 2, "blue"), "A Blue Bus"),
         ("a red bus", (2, 2, "and orange"), "a red and orange bus"),
         ("a bus", (1, 1, "orange"), "an orange bus"),

@@ -124,7 +124,7 @@ class _Chunks(dict[str, int]):
         self._tokens = 0
 
     def _split(self, chunk: str) -> list[tuple[int, str]]:
-        # No prefix, suffix or infix rule of English splits plain letters, only the listed exceptions do, and a full stop
+        # No prefix, suffix or infix rule of English splits plain letters, only listed exceptions do, and a full stop
         # or comma after a small letter is a token of its own.
         word, stop = (chunk[:-1], chunk[-1]) if chunk[-1] in ".," else (chunk, "")
         plain = word.isascii() and word.isalpha() and chunk not in self._exceptions
