@@ -28,6 +28,8 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
         return _NEAR
     if candidate.role in ("object", "attribute") and new in context.named:
         return _PRESENT
+    if candidate.role == "relation" and any(relation.name == new for relation in parse.relations):
+        return _PRESENT
     if candidate.role == "action" and any(token.lemma == new for token in parse.tokens):
         return _PRESENT
     if candidate.role == "object":

@@ -23,8 +23,8 @@ def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     left, right = (parse.phrases[site] for site in candidate.sites)
     if candidate.role == "attribute":
         # "a red car and a blue car": the same two cars.
-        heads = (parse.tokens[left.head].lemma, left.lemma), (parse.tokens[right.head].lemma, right.lemma)
-        return _ALIKE if set(heads[0]) & set(heads[1]) or "one" in (left.lemma, right.lemma) else KEEP
+        heads = [{parse.tokens[p.head].lemma, *p.lemma.split(" ")} for p in (left, right)]
+        return _ALIKE if heads[0] & heads[1] or "one" in heads[0] | heads[1] else KEEP
     relation = parse.relations[candidate.relation]
     if relation.kind == "coordination":
         return _conjuncts(parse, candidate, left, right)
@@ -41,10 +41,15 @@ def _conjuncts(parse: Parse, candidate: Candidate, left: Phrase, right: Phrase) 
     if candidate.role == "phrase" or (_alike(left, right) and not left.attributes):
         return _COORDINATION
     own = [
-        {parse.tokens[i].lower for i in (*phrase.attributes, *([phrase.quantity] if phrase.quantity >= 0 else []))}
+        {parse.tokens[i].lower for i in (*phrase.attributes, phrase.quantity) if i >= 0 and not _vague(parse, i)}
         for phrase in (left, right)
     ]
     return KEEP if all(own) and own[0] != own[1] else _SHARED
+
+
+def _vague(parse: Parse, index: int) -> bool:
+    number = parse.tokens[index].number
+    return index in parse.units or (number is not None and number.vague)
 
 
 def _alike(left: Phrase, right: Phrase) -> bool:

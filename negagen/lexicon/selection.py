@@ -46,14 +46,10 @@ def load_selection() -> Selection:
     try:
         document = json.loads(path.read_bytes())
         if document.get("format") != FORMAT:
-            raise ResourceError(
-                f"{path}: expected format {FORMAT}, found {document.get('format')}; reinstall negagen"
-            )
+            raise ResourceError(f"{path}: expected format {FORMAT}, found {document.get('format')}; reinstall negagen")
         return Selection({name: (total, nouns) for name, (total, nouns) in document["contexts"].items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ResourceError(
-            f"{path}: not a file of selection counts ({error!r}); reinstall negagen"
-        ) from error
+        raise ResourceError(f"{path}: not a file of selection counts ({error!r}); reinstall negagen") from error
 
 
 def context_name(verb: str, preposition: str) -> str:

@@ -89,6 +89,9 @@ class AddObject:
                 continue
             if phrase.start and not self._follows(parse, phrase.start):
                 continue
+            follower = parse.tokens[phrase.stop].lower if phrase.stop < len(parse.tokens) else ""
+            if follower == "with" or parse.codes[phrase.stop : phrase.stop + 1] == "E":
+                continue  # what it is with, or filled with, is said of it alone
             after = parse.codes[phrase.stop : phrase.stop + 1]
             before = parse.codes[phrase.start - 1 : phrase.start] if phrase.start else ""
             conjunct = after in ("A", ",", "S", "H") or before in ("A", ",", "H")
@@ -109,6 +112,8 @@ class AddObject:
 
     def _follows(self, parse: Parse, start: int) -> bool:
         token = parse.tokens[start - 1]
+        if token.lower == "with" and any(r.verb >= 0 and parse.phrases[r.object].stop < start for r in parse.relations):
+            return False  # an instrument: one hits a ball with one thing
         return token.lemma in self._after or token.lower in self._after
 
     def _conjunct(self, parse: Parse, number: int, new: str) -> str:

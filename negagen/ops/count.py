@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _OWN = frozenset("clothing sport electronics body".split())
+_EVENTS = frozenset(["sport.game", "sport.event", "sport.game.other", "sport.trick"])
 _PICTURES = frozenset("photo photograph picture image view shot closeup up painting drawing photos pictures".split())
 
 
@@ -51,7 +52,9 @@ class ReplaceCount(Replacement):
         head = parse.tokens[phrase.head]
         if head.code != "N" or phrase.entry is None or not phrase.entry.countable or phrase.entry.scene:
             return None
-        if parse.codes[phrase.stop : phrase.stop + 1] == "S":
+        if parse.codes[phrase.stop : phrase.stop + 1] in ("S", "W"):
+            return None
+        if any(name in _EVENTS or name.startswith("event") for name in phrase.entry.classes):
             return None
         if phrase.quantity >= 0:
             if phrase.determiner >= 0 and not phrase.plural:

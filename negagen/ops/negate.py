@@ -55,7 +55,7 @@ class NegateVerb:
             return (Splice(index + 1, index + 1, "not"),)
         if token.code == "G":  # an idiom's first word as well
             # After a noun, not inside a phrase ("a running dog"), a chain ("is riding") or after a preposition.
-            if before != "N" or any(p.start <= index < p.stop for p in parse.phrases):
+            if before != "N" or _inside(parse, index):
                 return ()
             return (Splice(index, index, "not"),)
         if token.code == "E":
@@ -66,6 +66,16 @@ class NegateVerb:
         base = verb_form(self._lexicon, token.lemma, "VB")
         auxiliary = "does" if token.tag == "VBZ" else "do"
         return (Splice(index, index + 1, f"{auxiliary} not {base}"),) if base else ()
+
+
+def _inside(parse: Parse, index: int) -> bool:
+    """Whether the participle at `index` stands in a phrase ("a running dog") or says what is with another thing ("a bed
+    with a dog lying on it").
+    """
+    if any(phrase.start <= index < phrase.stop for phrase in parse.phrases):
+        return True
+    last = max((n for n, phrase in enumerate(parse.phrases) if phrase.stop <= index), default=-1)
+    return any(relation.object == last and relation.name == "with" for relation in parse.relations)
 
 
 class NegateRelation:
@@ -86,7 +96,12 @@ class NegateRelation:
         ]
         for number in stream.shuffled(sites):
             relation = parse.relations[number]
-            if parse.codes[relation.start - 1] == "N":
+            # "a woman with a racket on a court": who is on the court is not the racket.
+            governed = any(
+                other.object == relation.subject and other.kind != "coordination" and other.name != "of"
+                for other in parse.relations
+            )
+            if parse.codes[relation.start - 1] == "N" and not governed:
                 splice = Splice(relation.start, relation.start, "not")
                 yield Candidate((splice,), "negate", "relation", relation.name, "not", (relation.object,), number)
 
@@ -115,7 +130,7 @@ class NegateObject:
     def _first(self, parse: Parse, phrase: Phrase) -> Splice | None:
         """ "Dogs on a bed", "Several dogs on a bed" -> "No dogs on a bed"."""
         following = parse.codes[phrase.stop : phrase.stop + 1]
-        if phrase.determiner >= 0 or not phrase.plural or following in ("", ",", "A", "H"):
+        if phrase.determiner >= 0 or not phrase.plural or following in ("", ",", "A", "H", "W"):
             return None
         if phrase.quantity < 0:
             return Splice(0, 1, f"no {inner_text(parse, 0, 1)}")

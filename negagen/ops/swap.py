@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from negagen.lexicon import Lexicon
-from negagen.ops.pronouns import pronoun_splices
+from negagen.ops.context import accepts
+from negagen.ops.negate import NEGATIONS
+from negagen.ops.pronouns import POSSESSIVES, pronoun_splices
 from negagen.realise import agreement, inner_text, noun_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Needs, Parse, Phrase, Relation, Splice
@@ -52,7 +54,9 @@ class SwapObjects:
     def _exchangeable(self, parse: Parse, relation: Relation) -> bool:
         left, right = relation.subject, relation.object
         p, q = parse.phrases[left], parse.phrases[right]
-        if relation.name in self._except:
+        if relation.name in self._except or not NEGATIONS.isdisjoint(parse.words):
+            return False
+        if not POSSESSIVES.isdisjoint(parse.words) or not (_stands_alone(p) and _stands_alone(q)):
             return False
         if relation.verb >= 0 and parse.tokens[relation.verb].lemma in self._except:
             return False
@@ -61,8 +65,11 @@ class SwapObjects:
         if "S" in parse.codes[p.start : p.stop + 1] or "S" in parse.codes[q.start : q.stop + 1]:
             return False
         # "a slice of cake", but not "on top of a cake".
-        of = [i for i in (p.start - 1, q.start - 1) if i >= 0 and parse.tokens[i].lower == "of"]
+        beside = (p.start - 1, q.start - 1, p.stop, q.stop)
+        of = [i for i in beside if 0 <= i < len(parse.tokens) and parse.tokens[i].lower == "of"]
         if any(parse.codes[i] == "I" for i in of):
+            return False
+        if self.role == "object" and not (accepts(parse, left, q.entry) and accepts(parse, right, p.entry)):
             return False
         if p.animate and q.animate:
             return relation.verb < 0 or relation.object == left + 1
@@ -114,6 +121,13 @@ class SwapPhrases(SwapObjects):
             *verb,
         ]
         return _with_pronouns(parse, left, right, splices)
+
+
+def _stands_alone(phrase: Phrase) -> bool:
+    """Whether the phrase may stand anywhere: a singular count noun needs a determiner or a number."""
+    if phrase.determiner >= 0 or phrase.quantity >= 0 or phrase.plural:
+        return True
+    return phrase.entry is not None and phrase.entry.mass
 
 
 def _with_pronouns(parse: Parse, left: int, right: int, splices: list[Splice]) -> tuple[Splice, ...]:
