@@ -1,0 +1,84 @@
+"""Replacement of things: class, number, countability, place, and pronouns that follow."""
+
+import pytest
+
+from tests.ops.proposals import LEXICON, assert_fluent, candidates, rule_of, texts
+
+RULE = "replace-object"
+
+
+@pytest.mark.parametrize(
+    ("caption", "may", "never"),
+    [
+        ("A man on a horse", {"A woman on a horse", "A man on an elephant"}, {"A man on a elephant"}),
+        ("Two dogs beside a river", {"Two cats beside a river"}, {"Two cat beside a river", "Two dogs beside rivers"}),
+        ("A fire hydrant near a wall", {"A bench near a wall"}, {"A fire bench near a wall"}),
+        ("A photo of a hot dog on a plate", {"A photo of a pizza on a plate"}, {"A photo of a hot cat on a plate"}),
+        ("Three zebra at a waterhole", {"Three elephants at a waterhole"}, {"Three elephant at a waterhole"}),
+        ("An owl watches a goat", {"A chicken watches a goat"}, {"An chicken watches a goat"}),
+    ],
+)
+def test_another_thing_of_the_class(caption: str, may: set[str], never: set[str]) -> None:
+    made = texts(RULE, caption)
+    assert may <= made
+    assert not never & made
+    assert_fluent(caption, made)
+
+
+@pytest.mark.parametrize("caption", ["She holds it", "It is over there", "Eating outside", "A toy-shop window"])
+def test_pronouns_and_torn_words_are_no_things(caption: str) -> None:
+    assert texts(RULE, caption) == set()
+
+
+def test_only_words_of_the_same_class_stand_in() -> None:
+    goats = [candidate for candidate in candidates(RULE, "A goat in a barn") if candidate.old == "goat"]
+    assert len({candidate.new for candidate in goats}) > 5
+    for candidate in goats:
+        new = LEXICON.noun(candidate.new)
+        assert new is not None
+        assert new.classes[0].startswith("animal")
+
+
+def test_the_number_of_the_phrase_stays() -> None:
+    for candidate in candidates(RULE, "Several goats beside a barn"):
+        if candidate.old == "goat":
+            noun = LEXICON.noun(candidate.new)
+            assert noun is not None
+            assert candidate.splices[0].text == noun.forms["NNS"]
+
+
+def test_a_mass_noun_stays_one() -> None:
+    for candidate in candidates(RULE, "A man with bread"):
+        if candidate.old == "bread":
+            noun = LEXICON.noun(candidate.new)
+            assert noun is not None
+            assert noun.mass
+
+
+def test_pronouns_follow_the_person() -> None:
+    made = texts(RULE, "A girl brushing her hair")
+    assert "A man brushing his hair" in made
+    assert not [text for text in made if text.startswith(("A man", "A boy", "A guy")) and " her " in text]
+
+
+def test_a_pronoun_as_object_differs_from_a_possessive() -> None:
+    made = texts(RULE, "The woman has a dog behind her")
+    assert "The man has a dog behind him" in made
+    assert "The man has a dog behind his" not in made
+
+
+def test_no_edit_where_a_pronoun_may_mean_somebody_else() -> None:
+    made = texts(RULE, "A woman and a nurse with her bag")
+    assert not [text for text in made if text.startswith(("A man", "A boy", "A guy"))]
+    assert [text for text in made if text.startswith("A woman and a nurse with her ")]
+
+
+def test_an_animals_pronoun_is_left_alone() -> None:
+    assert not [text for text in texts(RULE, "A dog chewing its toy") if " its " not in text]
+
+
+def test_a_rules_own_words_take_the_number_of_the_place() -> None:
+    rule = rule_of("replace", "object", "replace_obj", words={"goat": ("ox", "alpaca")})
+    assert texts(rule, "Two goats beside a dog") == {"Two oxen beside a dog", "Two alpacas beside a dog"}
+    assert texts(rule, "A goat beside a dog") == {"An ox beside a dog", "An alpaca beside a dog"}
+    assert texts(rule, "A cow beside a dog") == set()
