@@ -95,8 +95,7 @@ def _noun_errors(tokens: list[str], reference: Reference) -> list[str]:
             wrong = sure or (len(nouns) > 1 and late and reference.plural(head, sure=True))
         else:
             wrong = head in reference.singular and not any(
-                reference.plural(word) or (singular_of(word) and word not in reference.singular)
-                for word in nouns
+                reference.plural(word) or (singular_of(word) and word not in reference.singular) for word in nouns
             )
         if wrong and (ended or words[0] in _NEVER_AFTER_A):
             errors.append(" ".join([tokens[index], *nouns]))

@@ -147,13 +147,10 @@ def _measure_caption(
 def read_rows(path: Path, caption: str, image: str) -> Iterator[dict[str, Any]]:
     """The rows of a file of negatives, a batch in memory at a time; image None if there is no such column."""
     file = pq.ParquetFile(path)
-    missing = [
-        name for name in (caption, "negatives", "status", "reason") if name not in file.schema_arrow.names
-    ]
+    missing = [name for name in (caption, "negatives", "status", "reason") if name not in file.schema_arrow.names]
     if missing:
         raise SystemExit(
-            f"{path} has no column {', '.join(missing)}:"
-            " expected an output of `negagen generate`, made without --flat."
+            f"{path} has no column {', '.join(missing)}: expected an output of `negagen generate`, made without --flat."
         )
     grouped = image in file.schema_arrow.names
     columns = [caption, "negatives", "status", "reason", *([image] if grouped else [])]
@@ -164,13 +161,9 @@ def read_rows(path: Path, caption: str, image: str) -> Iterator[dict[str, Any]]:
 
 def read_siblings(path: Path, caption: str, image: str) -> tuple[list[str], dict[object, list[str]]]:
     """All captions of a file that has some, and those of each image as typed."""
-    table = pq.read_table(
-        path, columns=[name for name in (caption, image) if name in pq.read_schema(path).names]
-    )
+    table = pq.read_table(path, columns=[name for name in (caption, image) if name in pq.read_schema(path).names])
     if caption not in table.column_names:
-        raise SystemExit(
-            f"{path} has no column {caption!r}: name the captions' column with --caption-column."
-        )
+        raise SystemExit(f"{path} has no column {caption!r}: name the captions' column with --caption-column.")
     captions: list[str | None] = table.column(caption).to_pylist()
     groups: dict[object, list[str]] = defaultdict(list)
     if image in table.column_names:
@@ -196,11 +189,7 @@ def as_json(report: Report, metadata: dict[bytes, bytes]) -> dict[str, Any]:
                 "percent": round(report.shares[name].percent, 3),
                 "hits": report.shares[name].hits,
                 "of": report.shares[name].total,
-                **(
-                    {"captions_percent": round(report.captions[name].percent, 3)}
-                    if name in report.captions
-                    else {}
-                ),
+                **({"captions_percent": round(report.captions[name].percent, 3)} if name in report.captions else {}),
                 **({"at_least": AT_LEAST[name]} if name in AT_LEAST else {"at_most": AT_MOST[name]}),
             }
             for name in (*AT_LEAST, *AT_MOST)
@@ -237,9 +226,7 @@ def show(result: dict[str, Any], console: Console) -> None:
         console.print(counts)
 
 
-def sample(
-    rows: Iterable[dict[str, Any]], groups: dict[object, list[str]], number: int, seed: int
-) -> list[str]:
+def sample(rows: Iterable[dict[str, Any]], groups: dict[object, list[str]], number: int, seed: int) -> list[str]:
     """`number` negatives of each category, drawn evenly over the file, as lines to read."""
     draw = random.Random(seed)
     kept: dict[str, list[str]] = defaultdict(list)
@@ -268,13 +255,9 @@ def sample(
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("negatives", type=Path)
-    parser.add_argument(
-        "--reference", type=Path, help="captions that show what people write (default: the file's own)"
-    )
+    parser.add_argument("--reference", type=Path, help="captions that show what people write (default: the file's own)")
     parser.add_argument("--caption-column", default="caption")
     parser.add_argument("--image-column", default="image_id", help="groups the captions of one image")
     parser.add_argument("--output", type=Path, default=RESULTS)

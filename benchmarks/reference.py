@@ -140,11 +140,7 @@ def singular_of(word: str) -> str | None:
         return IRREGULAR_PLURALS[word]
     if not word.endswith("s") or word.endswith(_SINGULAR_IN_S) or len(word) < 4:
         return None
-    if (
-        word.endswith("ies")
-        and len(word) > 4
-        and word not in ("cookies", "movies", "ties", "pies", "zombies")
-    ):
+    if word.endswith("ies") and len(word) > 4 and word not in ("cookies", "movies", "ties", "pies", "zombies"):
         return word[:-3] + "y"
     if word.endswith(("sses", "shes", "ches", "xes", "zzes", "buses")) or word in ("potatoes", "tomatoes"):
         return word[:-2]

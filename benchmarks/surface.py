@@ -69,20 +69,13 @@ def case_errors(caption: str, text: str, reference: Reference) -> list[str]:
         return [] if text == text.upper() else ["lower case in a caption of capitals"]
     errors = []
     first, now = caption.lstrip(_OPENING)[:1], text.lstrip(_OPENING)[:1]
-    if (
-        first.isalpha()
-        and now.isalpha()
-        and first.isupper() != now.isupper()
-        and not reference.name(_first(text))
-    ):
+    if first.isalpha() and now.isalpha() and first.isupper() != now.isupper() and not reference.name(_first(text)):
         errors.append("first letter")
     before, after = _inside(caption), _inside(text)
     if sum(word[0].isupper() for word in before) > len(before) / 2:
         return errors  # Title Case: no word tells anything
     errors += [
-        f"capital inside: {word}"
-        for word in after - before
-        if word[0].isupper() and not reference.name(word.lower())
+        f"capital inside: {word}" for word in after - before if word[0].isupper() and not reference.name(word.lower())
     ]
     errors += [
         f"capital lost: {word}"
@@ -121,9 +114,7 @@ def joined_words(caption: str, edits: Sequence[Mapping[str, object]]) -> list[st
                 new[-1].isalnum() and right.isalnum() and not (inner_right.isalnum() and start < end)
             )
         else:
-            broken = (
-                left.isalnum() and right.isalnum() and not (inner_left.isalnum() and inner_right.isalnum())
-            )
+            broken = left.isalnum() and right.isalnum() and not (inner_left.isalnum() and inner_right.isalnum())
         if broken:
             errors.append(f"{left}|{new}|{right}")
     return errors

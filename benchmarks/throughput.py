@@ -47,15 +47,11 @@ class Run:
 
 def main() -> None:
     """Measure, print a table, and store the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captions", type=Path, help="Parquet file with a string column `caption`")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeat", type=int, default=1, help="write the captions this many times over")
-    parser.add_argument(
-        "--pipeline", help="also run through this spaCy pipeline, beside its own tagging rate"
-    )
+    parser.add_argument("--pipeline", help="also run through this spaCy pipeline, beside its own tagging rate")
     parser.add_argument("--k", type=int, default=4)
     parser.add_argument("--runs", type=int, default=3, help="the fastest of this many counts")
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file, to which runs are added")
@@ -69,8 +65,7 @@ def main() -> None:
         if given.pipeline:
             alone = tagging_rate(given.captions, given.pipeline)
             runs += [
-                measure(source, Path(folder), n, given.pipeline, given.k, given.runs, alone * n)
-                for n in given.workers
+                measure(source, Path(folder), n, given.pipeline, given.k, given.runs, alone * n) for n in given.workers
             ]
     print(table(runs))
     store(runs, given.results)
@@ -145,9 +140,7 @@ def tagging_rate(path: Path, pipeline: str) -> float:
         "print(max(rates))\n"
     )
     command = [*pinned(1), sys.executable, "-W", "ignore", "-c", code, str(path), pipeline]
-    done = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return float(done.stdout)
 
 

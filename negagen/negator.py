@@ -180,7 +180,9 @@ class Negator:
                     if verdict.kind == "reject":
                         rejected.append(self._rejection(parse, rule, candidate, verdict.reason))
                         continue
-                    edits, text = realise(self.lexicon, parse, candidate.splices)
+                    edits, text = realise(
+                        self.lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle"
+                    )
                     surface = check_surface(folded, text, context)
                     if surface is not KEEP:
                         rejected.append(self._rejection(parse, rule, candidate, surface.reason))

@@ -103,15 +103,18 @@ def title_case(parse: Parse) -> bool:
     return len(words) > 1 and all(word.title for word in words)
 
 
-def realise(lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...]) -> tuple[tuple[Edit, ...], str]:
+def realise(
+    lexicon: Lexicon, parse: Parse, splices: tuple[Splice, ...], *, articles: bool = True
+) -> tuple[tuple[Edit, ...], str]:
     """The edits that carry out `splices`, repairs included, and the text they give.
 
-    `splices` must be disjoint and in order of `start`.
+    `splices` must be disjoint and in order of `start`. With `articles` off, "a" and "an" stay as they are, which
+    only a shuffle wants.
     """
     text, tokens, starts = parse.text, parse.tokens, parse.starts
     changes: list[tuple[int, int, str]] = []
     for start, stop, new in splices:
-        if start and tokens[start - 1].article:
+        if articles and start and tokens[start - 1].article:
             following = new or (tokens[stop].text if stop < len(tokens) else "")
             if len(splices) == 1 or not any(other.stop == start != other.start for other in splices):
                 _repair_article(lexicon, parse, start - 1, following, changes)

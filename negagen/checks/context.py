@@ -10,6 +10,7 @@ from negagen.lexicon import Lexicon
 from negagen.types import Parse, Verdict
 
 KEEP: Final = Verdict("keep")
+DENIED: Final = Verdict("reject", "under a negation of the caption")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from negagen.checks.context import KEEP, Context
+from negagen.checks.context import DENIED, KEEP, Context
+from negagen.closed_class import NEGATIONS
 from negagen.lexicon import Entry, Lexicon
 from negagen.types import Candidate, Parse, Verdict
 
 _SAME: Final = Verdict("reject", "the same word")
 _NEAR: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
 _PRESENT: Final = Verdict("reject", "already in the caption")
-_DENIED: Final = Verdict("reject", "under a negation of the caption")
-_NEGATIONS: Final = frozenset(["no", "not", "n't", "without", "never", "nobody", "none", "nothing"])
+_COVERED: Final = Verdict("reject", "covered by a more general word of the caption")
+_GENERAL: Final = frozenset("animal person people food vehicle furniture fruit vegetable".split())
 _COMPANY: Final = Verdict("reject", "often seen with what the caption names")
 
 
 def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """Judge the new word of a replacement or an addition against the old one and the rest of the caption."""
-    if not _NEGATIONS.isdisjoint(parse.words) and _denied(parse, candidate):
-        return _DENIED
+    if not NEGATIONS.isdisjoint(parse.words) and _denied(parse, candidate):
+        return DENIED
     old, new = candidate.old, candidate.new
     if old == new:
         return _SAME
@@ -34,15 +35,24 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
         return _PRESENT
     if candidate.role == "object":
         for phrase in parse.phrases:
-            if phrase.entry is not None and phrase.lemma != old and new in phrase.entry.excluded:
+            if phrase.lemma == old or phrase.entry is None:
+                continue
+            if new in phrase.entry.excluded:
                 return _COMPANY
+            if phrase.lemma in _GENERAL and _family(context.lexicon, new) == phrase.family:
+                return _COVERED
     return KEEP
+
+
+def _family(lexicon: Lexicon, noun: str) -> str:
+    entry = lexicon.noun(noun)
+    return entry.classes[0].partition(".")[0] if entry is not None and entry.classes else ""
 
 
 def _denied(parse: Parse, candidate: Candidate) -> bool:
     """Whether the caption denies what the edit would change: "no dogs" says little of cats."""
     start = candidate.splices[0].start
-    return any(token.lower in _NEGATIONS for token in parse.tokens[:start])
+    return any(token.lower in NEGATIONS for token in parse.tokens[:start])
 
 
 def _entry(lexicon: Lexicon, role: str, word: str) -> Entry | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from negagen.checks.context import KEEP, Context
+from negagen.checks.context import DENIED, KEEP, Context
+from negagen.closed_class import NEGATIONS
 from negagen.types import Candidate, Parse, Phrase, Verdict
 
 _SAME: Final = Verdict("reject", "the same word")
@@ -20,6 +21,8 @@ def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     """Judge whether what a swap exchanged makes a difference at all."""
     if candidate.old == candidate.new:
         return _SAME
+    if not NEGATIONS.isdisjoint(parse.words):
+        return DENIED
     left, right = (parse.phrases[site] for site in candidate.sites)
     if candidate.role == "attribute":
         # "a red car and a blue car": the same two cars.
@@ -31,15 +34,16 @@ def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     entry = context.lexicon.relation(relation.name)
     if not (entry is not None and entry.symmetric) and relation.name not in _WEAK:
         return KEEP
-    if candidate.role == "phrase" or _alike(left, right):
-        return _SYMMETRIC if relation.verb < 0 else _MUTUAL
+    if candidate.role == "phrase" or _alike(parse, left, right):
+        alone = relation.verb < 0 and _isolated(parse, candidate)
+        return _SYMMETRIC if alone else _MUTUAL
     return KEEP
 
 
 def _conjuncts(parse: Parse, candidate: Candidate, left: Phrase, right: Phrase) -> Verdict:
     """Exchanged conjuncts differ only where each keeps something of its own: an attribute or a number."""
-    if candidate.role == "phrase" or (_alike(left, right) and not left.attributes):
-        return _COORDINATION
+    if candidate.role == "phrase" or _alike(parse, left, right):
+        return _COORDINATION if _isolated(parse, candidate) else _SHARED
     own = [
         {parse.tokens[i].lower for i in (*phrase.attributes, phrase.quantity) if i >= 0 and not _vague(parse, i)}
         for phrase in (left, right)
@@ -52,5 +56,17 @@ def _vague(parse: Parse, index: int) -> bool:
     return index in parse.units or (number is not None and number.vague)
 
 
-def _alike(left: Phrase, right: Phrase) -> bool:
-    return not left.attributes and not right.attributes and left.plural == right.plural
+def _alike(parse: Parse, left: Phrase, right: Phrase) -> bool:
+    """Whether nothing but the heads tells the two phrases apart, so that exchanging these is exchanging all."""
+    if left.attributes or right.attributes or left.plural != right.plural:
+        return False
+    quantities = [parse.tokens[p.quantity].lower if p.quantity >= 0 else "" for p in (left, right)]
+    return quantities[0] == quantities[1]
+
+
+def _isolated(parse: Parse, candidate: Candidate) -> bool:
+    """Whether no other relation says something of one of the two that would not hold of the other."""
+    return all(
+        number == candidate.relation or (r.subject not in candidate.sites and r.object not in candidate.sites)
+        for number, r in enumerate(parse.relations)
+    )

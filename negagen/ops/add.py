@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from negagen.closed_class import SINGULAR_PRONOUNS
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
 from negagen.ops.context import is_idiomatic
-from negagen.ops.pronouns import SINGULAR_PRONOUNS
 from negagen.realise import noun_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Needs, Parse, Phrase, Splice

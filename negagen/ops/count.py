@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from negagen.closed_class import SINGULAR_PRONOUNS
 from negagen.lexicon import Lexicon, NumberEntry
-from negagen.ops.pronouns import SINGULAR_PRONOUNS
 from negagen.ops.replacement import NOTHING, Replacement, Site
 from negagen.realise import agreement, noun_form
 from negagen.types import Parse, Phrase, Splice
@@ -52,7 +52,7 @@ class ReplaceCount(Replacement):
         head = parse.tokens[phrase.head]
         if head.code != "N" or phrase.entry is None or not phrase.entry.countable or phrase.entry.scene:
             return None
-        if parse.codes[phrase.stop : phrase.stop + 1] in ("S", "W"):
+        if parse.codes[phrase.stop : phrase.stop + 1] == "S":
             return None
         if any(name in _EVENTS or name.startswith("event") for name in phrase.entry.classes):
             return None

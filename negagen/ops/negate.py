@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
+from negagen.closed_class import NEGATIONS
 from negagen.lexicon import Lexicon
 from negagen.realise import agreement, inner_text, verb_form
 from negagen.seeding import Stream
@@ -12,9 +13,6 @@ from negagen.types import Candidate, Needs, Parse, Phrase, Splice
 
 if TYPE_CHECKING:
     from negagen.ruleset import Rule
-
-
-NEGATIONS: Final = frozenset(["no", "not", "n't", "without", "never", "nobody", "none", "nothing"])
 
 
 class NegateVerb:
@@ -52,16 +50,18 @@ class NegateVerb:
                 return ()
             return (Splice(index + 1, index + 1, "not"),)
         if token.tag == "MD" or (token.lower in ("has", "have", "had") and after in ("E", "B")):
+            if token.lower == "can":
+                return (Splice(index, index + 1, "cannot"),)
             return (Splice(index + 1, index + 1, "not"),)
         if token.code == "G":  # an idiom's first word as well
             # After a noun, not inside a phrase ("a running dog"), a chain ("is riding") or after a preposition.
-            if before != "N" or _inside(parse, index):
+            if (before != "N" and codes[max(index - 2, 0) : index] != "N,") or _inside(parse, index):
                 return ()
             return (Splice(index, index, "not"),)
         if token.code == "E":
             # "a bus parked on a street", but not "a man dressed as" with more to say before it.
-            return (Splice(index, index, "not"),) if before == "N" and after == "I" else ()
-        if token.tag not in ("VBZ", "VBP") or before != "N" or token.lemma in ("have", "appear", "seem"):
+            return (Splice(index, index, "not"),) if before == "N" and after in ("I", "R") else ()
+        if token.tag not in ("VBZ", "VBP") or before not in ("N", "W") or token.lemma in ("appear", "seem"):
             return ()
         base = verb_form(self._lexicon, token.lemma, "VB")
         auxiliary = "does" if token.tag == "VBZ" else "do"
@@ -162,4 +162,4 @@ class NegateObject:
 
     def _possessed(self, parse: Parse, index: int) -> bool:
         """Whether "with" follows a noun ("a man with a hat"), not a verb that wants it ("filled with")."""
-        return index >= 0 and parse.codes[index] == "N"
+        return index >= 0 and (parse.codes[index] == "N" or parse.codes[max(index - 1, 0) : index + 1] == "N,")

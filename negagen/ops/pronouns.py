@@ -14,8 +14,6 @@ _FEMININE: Final = frozenset(
     "woman women girl lady female mother mom grandmother grandma wife daughter sister aunt niece queen princess "
     "bride businesswoman policewoman cowgirl waitress actress nun bridesmaid ballerina".split()
 )
-SINGULAR_PRONOUNS: Final = frozenset("he she it his her its him himself herself itself".split())
-POSSESSIVES: Final = frozenset("his her its it's their my our your him them himself herself themselves itself".split())
 _TO_FEMININE: Final = {"he": "she", "his": "her", "him": "her", "himself": "herself"}
 _TO_MASCULINE: Final = {"she": "he", "her": "his", "hers": "his", "herself": "himself"}
 

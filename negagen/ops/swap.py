@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from negagen.closed_class import POSSESSIVES
 from negagen.lexicon import Lexicon
 from negagen.ops.context import accepts
-from negagen.ops.negate import NEGATIONS
-from negagen.ops.pronouns import POSSESSIVES, pronoun_splices
+from negagen.ops.pronouns import pronoun_splices
 from negagen.realise import agreement, inner_text, noun_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Needs, Parse, Phrase, Relation, Splice
@@ -54,7 +54,7 @@ class SwapObjects:
     def _exchangeable(self, parse: Parse, relation: Relation) -> bool:
         left, right = relation.subject, relation.object
         p, q = parse.phrases[left], parse.phrases[right]
-        if relation.name in self._except or not NEGATIONS.isdisjoint(parse.words):
+        if relation.name in self._except:
             return False
         if not POSSESSIVES.isdisjoint(parse.words) or not (_stands_alone(p) and _stands_alone(q)):
             return False

@@ -33,7 +33,8 @@ class BundledTagger(Generic[T]):
 
     `nlp` is the loaded bundled pipeline, `make_token` makes the caller's token from a word and its tag; it is
     called once per pair, and the token is shared from then on. spaCy's tokenizer treats what stands between
-    white space on its own (emoticons aside), so each such chunk is tokenised once and remembered. Memory is bounded. Not for
+    white space on its own (emoticons aside), so each such chunk is tokenised once and remembered. Memory is bounded.
+    Not for
     use from several threads at once. Raises PipelineError when `nlp` lacks the bundled tagger.
     """
 

@@ -1,6 +1,6 @@
 """Draw docs/preview.svg, the README's picture of `negagen preview`.
 
-    python -m scripts.docs.preview_picture
+python -m scripts.docs.preview_picture
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ OUTPUT = Path(__file__).parents[2] / "docs" / "preview.svg"
 
 def main() -> None:
     console = Console(
-        record=True, width=88, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False
+        record=True, width=104, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False
     )
     console.print(f'[bold]$ negagen preview "{CAPTION}" --k 6 --rejected[/bold]\n')
     show(console, CAPTION, Negator(k=6, seed=5, explain=True)(CAPTION), rejected=True)
+    console.print()
     svg = console.export_svg(title="negagen preview", unique_id="preview")
     # The fonts would be fetched from the network: any monospaced font will do.
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", "DejaVu Sans Mono")

@@ -60,9 +60,7 @@ class Nouns:
     plural_only: frozenset[str]
 
 
-def read_classes(
-    folder: Path, problems: list[str]
-) -> tuple[list[NounClass], set[str], dict[str, frozenset[str]]]:
+def read_classes(folder: Path, problems: list[str]) -> tuple[list[NounClass], set[str], dict[str, frozenset[str]]]:
     """Read every TOML file of `folder`; whatever breaks the format goes to `problems` as file: message."""
     classes: list[NounClass] = []
     never: set[str] = set()
@@ -366,9 +364,7 @@ def report_samples(nouns: Nouns, arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the checks that the flags ask for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=NOUNS)
     parser.add_argument("--frequencies", type=Path, help="lines of lemma<TAB>count")
     parser.add_argument("--least", type=int, default=8, help="ignore lemmas below this count")

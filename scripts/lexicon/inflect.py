@@ -51,9 +51,9 @@ class Inflector:
         if tag in ("NN", "VB") or (tag == "NNS" and form in self.plural_only):
             return form
         if tag == "NNS" and form in self._singular:
-            return self._singular[form]
+            return str(self._singular[form])
         if (form, tag) in self._verb_lemma:
-            return self._verb_lemma[form, tag]
+            return str(self._verb_lemma[form, tag])
         return _lemma(form, "NOUN" if tag == "NNS" else "VERB")
 
 

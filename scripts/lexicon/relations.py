@@ -28,10 +28,10 @@ def number_rows(sources: Sources) -> list[list[Any]]:
     for row in table["vague"]:
         for word in split(row["words"]):
             low, high = row["low"], row["high"] or OPEN_END
-            value = low if low == high else None
+            exact = low if low == high else None
             contrary = [n for n in small if (n < low or n > high) and (n > 1 or not row["plural"])]
-            others = [words[n - 1] for n in contrary] if value else []
-            rows.append([word, value, low, high, value is None, row["plural"], False, others, [1] * len(others)])
+            others = [words[n - 1] for n in contrary] if exact else []
+            rows.append([word, exact, low, high, exact is None, row["plural"], False, others, [1] * len(others)])
     return rows
 
 

@@ -46,17 +46,11 @@ def count(captions: list[str]) -> dict[str, Counter[str]]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument(
-        "--captions", type=Path, required=True, help="Parquet with a string column `caption`"
-    )
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--captions", type=Path, required=True, help="Parquet with a string column `caption`")
     arguments.add_argument("--output", type=Path, default=OUTPUT)
     options = arguments.parse_args()
-    captions = [
-        text for text in pq.read_table(options.captions, columns=["caption"])["caption"].to_pylist() if text
-    ]
+    captions = [text for text in pq.read_table(options.captions, columns=["caption"])["caption"].to_pylist() if text]
     contexts: dict[str, tuple[int, dict[str, int]]] = {}
     for context, nouns in sorted(count(captions).items()):
         if context and nouns.total() >= MIN_CONTEXT:

@@ -64,9 +64,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
     quality.main()
 
 
-def test_counts_every_fault(
-    output: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counts_every_fault(output: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result_path = tmp_path / "results" / "quality.json"
     run(monkeypatch, output, "--reference", reference, "--output", result_path)
     result = json.loads(result_path.read_text())

@@ -12,9 +12,7 @@ from benchmarks.surface import (
     spacing_errors,
 )
 
-REFERENCE = Reference.of(
-    ["An orange cat in a Paris street, on a TV, in Paris", "a dog", "an owl on a TV"] * 3
-)
+REFERENCE = Reference.of(["An orange cat in a Paris street, on a TV, in Paris", "a dog", "an owl on a TV"] * 3)
 
 
 @pytest.mark.parametrize(
