@@ -120,7 +120,8 @@ class NegateObject:
             return
         for number in stream.shuffled(range(len(parse.phrases))):
             phrase = parse.phrases[number]
-            clause = parse.codes[phrase.stop : phrase.stop + 1] in tuple("GEBVWS")
+            following = parse.codes[phrase.stop : phrase.stop + 2]
+            clause = following[:1] in tuple("BVWS") or following in ("G", "E", "G.", "E.")
             if parse.tokens[phrase.head].code != "N" or (clause and phrase.start):
                 continue
             splice = self._splice(parse, phrase) if phrase.start else self._first(parse, phrase)
