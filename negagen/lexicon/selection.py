@@ -1,4 +1,4 @@
-"""Which nouns captions put after which verb and preposition, so that a replacement fits its place.
+"""Which nouns captions put after which verb, preposition and attribute, so that a replacement fits its place.
 
 A class says that a couch and a tree exclude one another; only usage says that one does not sit on a tree.
 """
@@ -38,6 +38,11 @@ class Selection:
             allowed = self._allowed.get(context_name(ANY_VERB, preposition))
         return allowed is None or noun in allowed
 
+    def allows_attribute(self, word: str, noun: str) -> bool | None:
+        """Whether captions use `noun` after the attribute; None where the attribute is too rare to judge."""
+        allowed = self._allowed.get(attribute_context(word))
+        return None if allowed is None else noun in allowed
+
 
 @cache
 def load_selection() -> Selection:
@@ -50,6 +55,11 @@ def load_selection() -> Selection:
         return Selection({name: (total, nouns) for name, (total, nouns) in document["contexts"].items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResourceError(f"{path}: not a file of selection counts ({error!r}); reinstall negagen") from error
+
+
+def attribute_context(word: str) -> str:
+    """The name of the place after an attribute (lower case)."""
+    return f"{word} _"
 
 
 def context_name(verb: str, preposition: str) -> str:

@@ -8,6 +8,7 @@ from negagen.lexicon import Entry
 from negagen.lexicon.selection import Selection
 from negagen.types import Parse, Relation
 
+_BROAD: Final = frozenset(["ground", "coat", "texture", "cooking", "light", "cut", "setting"])
 _MAX_PAIRS: Final = 50_000
 _DOES: dict[tuple[str, str], bool] = {}  # who can do what; the lexicon is one and immutable, so this may outlive all
 
@@ -26,11 +27,25 @@ def is_idiomatic(selection: Selection, parse: Parse, number: int, new: Entry) ->
     )
 
 
+def is_described(selection: Selection, parse: Parse, number: int, new: Entry) -> bool:
+    """Whether captions say of `new` what the phrase's attributes say ("sheer", "lush").
+
+    Only of attributes that no class settles, or one too broad for it: the rest is left to `accepts`.
+    """
+    for index in parse.phrases[number].attributes:
+        token = parse.tokens[index]
+        if token.attribute is not None and _BROAD.isdisjoint(_families(token.attribute)):
+            continue
+        seen = selection.allows_attribute(token.lower, new.lemma)
+        if seen is False or (seen is None and token.attribute is None):
+            return False
+    return True
+
+
 def accepts(parse: Parse, number: int, new: Entry) -> bool:
     """Whether the attributes of phrase `number` can be said of `new`, and `new` can do what the phrase does."""
-    phrase = parse.phrases[number]
-    old = phrase.entry
-    for index in phrase.attributes:
+    old = parse.phrases[number].entry
+    for index in parse.phrases[number].attributes:
         attribute = parse.tokens[index].attribute
         if attribute is not None and _can_be(old, attribute) and not _can_be(new, attribute):
             return False
@@ -40,6 +55,10 @@ def accepts(parse: Parse, number: int, new: Entry) -> bool:
             if verb is not None and old is not None and _can_do(old, verb) and not _can_do(new, verb):
                 return False
     return True
+
+
+def _families(entry: Entry) -> set[str]:
+    return {name.partition(".")[0] for name in entry.classes}
 
 
 def _can_be(noun: Entry | None, attribute: Entry) -> bool:

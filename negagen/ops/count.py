@@ -84,6 +84,8 @@ class ReplaceCount(Replacement):
         """Whether an article can give way to a number: no pronoun and no place may depend on its being one."""
         if phrase.determiner < 0 or parse.tokens[phrase.determiner].lower not in ("a", "an") or phrase.plural:
             return False
+        if parse.tokens[phrase.determiner + 1].code == "D" or _shares_article(parse, phrase):
+            return False
         before = parse.tokens[phrase.start - 1].lower if phrase.start else ""
         pictured = before == "of" and phrase.start > 1 and parse.tokens[phrase.start - 2].lower in _PICTURES
         if phrase.family not in self._families or (before in self._after and not pictured):
@@ -106,3 +108,15 @@ class ReplaceCount(Replacement):
                 return ()
             splices += [Splice(unit, phrase.stop, form), *verb]
         return tuple(sorted(splices, key=lambda splice: splice.start))
+
+
+def _shares_article(parse: Parse, phrase: Phrase) -> bool:
+    """Whether a bare conjunct lives on the phrase's article: "a mirror and pail"."""
+    return any(
+        parse.phrases[relation.subject] is phrase
+        and relation.kind == "coordination"
+        and (other := parse.phrases[relation.object]).determiner < 0
+        and other.quantity < 0
+        and not other.plural
+        for relation in parse.relations
+    )

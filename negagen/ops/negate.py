@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from negagen.closed_class import NEGATIONS
+from negagen.closed_class import NEGATIONS, POSSESSIVES
 from negagen.lexicon import Lexicon
 from negagen.realise import agreement, inner_text, verb_form
 from negagen.seeding import Stream
@@ -39,14 +39,17 @@ class NegateVerb:
     def _splices(self, parse: Parse, index: int) -> tuple[Splice, ...]:
         tokens, codes = parse.tokens, parse.codes
         token = tokens[index]
-        if "K" in codes[:index]:
-            return ()  # nobody denies what goes on "as" or "while"
         before = codes[index - 1] if index else ""
+        if "K" in codes[:index] and not (token.code == "G" and before == "K"):
+            return ()  # nobody denies what goes on "as" or "while", but "while not holding"
         after = codes[index + 1 : index + 2]
         if token.code == "B":
             # "is not" only: "be" and "being" are the verb's inner parts, and "there is" wants "no".
             finite = token.lower in ("is", "are", "was", "were")
-            if not finite or before in ("O", "") or after in ("D", "O", ""):
+            if not finite or not before or after in ("O", "") or tokens[index - 1].lower == "there":
+                return ()
+            # "is not a dog", but hardly "is not a picture of a dog".
+            if after == "D" and not any(p.start == index + 1 and p.entry is not None for p in parse.phrases):
                 return ()
             return (Splice(index + 1, index + 1, "not"),)
         if token.tag == "MD" or (token.lower in ("has", "have", "had") and after in ("E", "B")):
@@ -55,7 +58,7 @@ class NegateVerb:
             return (Splice(index + 1, index + 1, "not"),)
         if token.code == "G":  # an idiom's first word as well
             # After a noun, not inside a phrase ("a running dog"), a chain ("is riding") or after a preposition.
-            if (before != "N" and codes[max(index - 2, 0) : index] != "N,") or _inside(parse, index):
+            if (before not in ("N", "K") and codes[max(index - 2, 0) : index] != "N,") or _inside(parse, index):
                 return ()
             return (Splice(index, index, "not"),)
         if token.code == "E":
@@ -131,6 +134,8 @@ class NegateObject:
     def _first(self, parse: Parse, phrase: Phrase) -> Splice | None:
         """ "Dogs on a bed", "Several dogs on a bed" -> "No dogs on a bed"."""
         following = parse.codes[phrase.stop : phrase.stop + 1]
+        if not POSSESSIVES.isdisjoint(parse.words):
+            return None  # "no people with their luggage"
         if phrase.determiner >= 0 or not phrase.plural or following in ("", ",", "A", "H", "W"):
             return None
         if phrase.quantity < 0:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from negagen.closed_class import POSSESSIVES
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
-from negagen.ops.context import accepts, verb_and_preposition
+from negagen.ops.context import accepts, is_described, verb_and_preposition
 from negagen.ops.pronouns import pronoun_splices
 from negagen.ops.replacement import Choices, Replacement, Site
 from negagen.realise import noun_form
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _MAX_PLACES = 20_000
+_AGENTS = {
+    "skier": "ski", "surfer": "surf", "skateboarder": "skat", "skater": "skat", "snowboarder": "snowboard",
+    "swimmer": "swim", "biker": "bik", "cyclist": "cycl", "rider": "rid", "boarder": "board", "dancer": "danc",
+}  # fmt: skip
 
 
 class ReplaceObject(Replacement):
@@ -43,6 +48,10 @@ class ReplaceObject(Replacement):
             return ()
         if phrase.quantity >= 0 and phrase.determiner >= 0 and not phrase.plural:
             return ()  # "a four compartment tray"
+        if phrase.stop < len(parse.tokens) and parse.tokens[phrase.stop].lower == "of" and phrase.family != "kitchen":
+            return ()  # "a field of grass", but a cup of tea may be a glass of tea
+        if phrase.family == "person" and _bound(parse, phrase):
+            return ()
         before = next((r for r in parse.relations if r.object == place), None)
         choices, cumulative = self._fitting(parse, phrase, before)
         return (Site(phrase.unit, phrase.stop, phrase.lemma, choices, cumulative, place),) if choices else ()
@@ -70,6 +79,9 @@ class ReplaceObject(Replacement):
             found = self._known[place] = (tuple(weights), tuple(accumulate(weights.values())))
         return found
 
+    def _stands(self, parse: Parse, number: int, new: Entry) -> bool:
+        return accepts(parse, number, new) and is_described(self._selection, parse, number, new)
+
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
         phrase = parse.phrases[site.phrase]
         entry = self._lexicon.noun(new)
@@ -78,13 +90,21 @@ class ReplaceObject(Replacement):
             text = noun_form(self._lexicon, new, plural=plural)
         else:
             text = entry.forms.get("NNS" if plural else "NN") if fits_noun(parse, phrase, entry) else None
-        if text is None or not (self._own or entry is None or accepts(parse, site.phrase, entry)):
+        if text is None or not (self._own or entry is None or self._stands(parse, site.phrase, entry)):
             return ()
         splice = Splice(site.start, site.stop, text)
         if phrase.family != "person":
             return (splice,)
         pronouns = pronoun_splices(parse, new)
         return () if pronouns is None else tuple(sorted([splice, *pronouns], key=lambda s: s.start))
+
+
+def _bound(parse: Parse, phrase: Phrase) -> bool:
+    """Whether a person is what somebody or something else in the caption makes him: "her baby", "a skier skiing"."""
+    if phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in POSSESSIVES:
+        return True
+    stem = _AGENTS.get(phrase.lemma)
+    return stem is not None and any(token.code in "VG" and token.lower.startswith(stem) for token in parse.tokens)
 
 
 def _counted(parse: Parse, phrase: Phrase) -> bool:

@@ -3,7 +3,7 @@
     python -m scripts.lexicon.selection --captions captions.parquet
 
 Parses the captions with negagen itself and writes negagen/lexicon/selection.json: for each context ("sit on", "ride",
-"in") seen often enough, the nouns seen in it at least twice. Only these counts enter the repository, never a caption.
+"in", "red _") seen often enough, the nouns seen in it. Only these counts enter the repository, never a caption.
 Run it after a change of the grammar or of the noun classes; the same input gives the same bytes.
 """
 
@@ -17,12 +17,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from negagen.lexicon import load
-from negagen.lexicon.selection import ANY_VERB, FILE_NAME, FORMAT, context_name
+from negagen.lexicon.selection import ANY_VERB, FILE_NAME, FORMAT, attribute_context, context_name
 from negagen.ops.context import verb_and_preposition
 from negagen.parsing import load_parser
 
 MIN_CONTEXT = 40
-MIN_PAIR = 2
+MIN_PLACE = 25  # of a verb with its preposition, after which little else is said
+ONCE_IS_ENOUGH = 100  # in contexts rarer than this
 BATCH = 2000
 OUTPUT = Path(__file__).parents[2] / "negagen" / "lexicon" / FILE_NAME
 
@@ -34,6 +35,10 @@ def count(captions: list[str]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for at in range(0, len(captions), BATCH):
         for parse in parser.parse(captions[at : at + BATCH]):
+            for phrase in parse.phrases:
+                if phrase.entry is not None:
+                    for index in phrase.attributes:
+                        found[attribute_context(parse.tokens[index].lower)][phrase.lemma] += 1
             for relation in parse.relations:
                 phrase = parse.phrases[relation.object]
                 if relation.kind == "coordination" or phrase.entry is None:
@@ -53,8 +58,9 @@ def main() -> None:
     captions = [text for text in pq.read_table(options.captions, columns=["caption"])["caption"].to_pylist() if text]
     contexts: dict[str, tuple[int, dict[str, int]]] = {}
     for context, nouns in sorted(count(captions).items()):
-        if context and nouns.total() >= MIN_CONTEXT:
-            kept = sorted((noun, n) for noun, n in nouns.items() if n >= MIN_PAIR)
+        if context and nouns.total() >= (MIN_PLACE if " " in context and "_" not in context else MIN_CONTEXT):
+            fewest = 1 if nouns.total() < ONCE_IS_ENOUGH else 2
+            kept = sorted((noun, n) for noun, n in nouns.items() if n >= fewest)
             contexts[context] = (nouns.total(), dict(kept))
     document = {
         "format": FORMAT,
