@@ -61,10 +61,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/throughput.py $(CAPTIONS)
 	@mkdir -p out
+	$(BIN)/python benchmarks/throughput.py $(CAPTIONS) --results out/throughput.json
 	$(BIN)/negagen generate $(CAPTIONS) --output out/bench.parquet --overwrite
-	$(BIN)/python -m benchmarks.quality out/bench.parquet
+	$(BIN)/python -m benchmarks.quality out/bench.parquet --output out/quality.json
 
 lexicon: $(VENV)/.lexicon
 	$(BIN)/python scripts/lexicon/build.py --wordnet $(WORDNET)

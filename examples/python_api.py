@@ -21,6 +21,6 @@ for result in negator.pipe(captions, keys=["a", "b", "c", "d"]):
 
 print("\nEpochs: the same caption and seed, other draws")
 for epoch in range(3):
-    result = Negator(k=1, seed=0, epoch=epoch)("A baker takes three loaves of bread out of an oven.")
+    result = Negator(k=1, seed=0, epoch=epoch)("Two goats stand behind a wooden gate near a red tractor.")
     for negative in result.negatives:
         print(f"  epoch {epoch}: {negative.text}")

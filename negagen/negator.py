@@ -94,14 +94,22 @@ class Negator:
         *,
         k: int = 4,
         seed: int = 0,
-        rules: Sequence[str | Path | Rule] | None = None,
-        categories: Sequence[str] | None = None,
+        rules: Sequence[str | Path | Rule] | str | Path | None = None,
+        categories: Sequence[str] | str | None = None,
         pipeline: str = DEFAULT_PIPELINE,
         epoch: int = 0,
         explain: bool = False,
     ) -> None:
-        if not 1 <= k <= 64:
-            raise ValueError(f"k must be from 1 to 64, got {k}")
+        if not isinstance(k, int) or not 1 <= k <= 64:
+            raise ValueError(f"k must be a whole number from 1 to 64, got {k!r}")
+        if not isinstance(seed, int):
+            raise ValueError(f"seed must be a whole number, got {seed!r}")
+        rules = [rules] if isinstance(rules, str | Path | Rule) else rules
+        categories = [categories] if isinstance(categories, str) else categories
+        self._arguments = {
+            "k": k, "seed": seed, "rules": rules, "categories": categories, "pipeline": pipeline, "epoch": epoch,
+            "explain": explain,
+        }  # fmt: skip
         self.k, self.seed, self.epoch = k, seed, epoch
         self.lexicon: Lexicon = load()
         self.rules = _selected(_resolved(rules), categories)
@@ -109,6 +117,14 @@ class Negator:
         self._explain = explain
         self._active = [_activate(rule, self.lexicon) for rule in self.rules]
         self._orders = _orders(self._active, seed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Parser and lexicon are made anew where the negator is unpickled: Spark, datasets and worker processes do.
+        return _build, (self._arguments,)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items() if value is not None)
+        return f"Negator({given})"
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -145,6 +161,8 @@ class Negator:
 
         A key tells apart rows of equal text that shall get different draws. `epoch` overrides the negator's own.
         """
+        if isinstance(texts, str):
+            raise TypeError("pipe() takes captions, not one caption: call the negator itself, or pass a list")
         epoch = self.epoch if epoch is None else epoch
         pairs = iter(zip(texts, keys if keys is not None else repeat(None), strict=False))
         while batch := list(islice(pairs, batch_size)):
@@ -208,6 +226,10 @@ class Negator:
         return Rejection(text, rule.name, rule.category, reason)
 
 
+def _build(arguments: dict[str, Any]) -> Negator:
+    return Negator(**arguments)
+
+
 def _resolved(rules: Sequence[str | Path | Rule] | None) -> tuple[Rule, ...]:
     if rules is None:
         return load_rules()
@@ -230,6 +252,8 @@ def _selected(rules: Sequence[Rule], categories: Sequence[str] | None) -> tuple[
 
 
 def _activate(rule: Rule, lexicon: Lexicon) -> _Active:
+    if rule.op != "shuffle":
+        _check_names(rule, lexicon)
     operation = OPERATIONS[rule.op, rule.role](rule, lexicon)
     unless = rule.unless
     before, after, words = frozenset(unless.before), frozenset(unless.after), frozenset(unless.words)
@@ -245,6 +269,15 @@ def _lacking(parse: Parse) -> int:
     if not parse.relations:
         lacking |= _RELATIONS
     return lacking if "V" in codes or "G" in codes else lacking | _VERBS
+
+
+def _check_names(rule: Rule, lexicon: Lexicon) -> None:
+    """Raise `RuleError` for a class or family that the lexicon does not have."""
+    for name in (*rule.target.classes, *rule.target.families, *rule.unless.families):
+        if name not in lexicon.class_names:
+            raise RuleError(
+                f"{rule.path}: rule {rule.name!r}: no such class or family {name!r}{nearest(name, lexicon.class_names)}"
+            )
 
 
 def _excepted(parse: Parse, candidate: Candidate, active: _Active) -> bool:

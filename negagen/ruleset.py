@@ -187,7 +187,9 @@ def _explain(error: ValidationError) -> str:
         key = ".".join(map(str, item["loc"]))
         hint = ""
         if item["type"] == "extra_forbidden":
-            hint = nearest(str(item["loc"][-1]), [f.alias or n for n, f in Rule.model_fields.items() if n != "path"])
+            tables: dict[str, type[BaseModel]] = {"target": Target, "unless": Unless, "example": Example}
+            fields = tables.get(str(item["loc"][0]), Rule).model_fields
+            hint = nearest(str(item["loc"][-1]), [f.alias or n for n, f in fields.items() if n != "path"])
         lines.append(f"{key}: {item['msg']}{hint}")
     return "; ".join(lines)
 

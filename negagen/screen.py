@@ -18,6 +18,8 @@ def unusable(text: str | None) -> str:
     """
     if text is None:
         return "null caption"
+    if not isinstance(text, str):
+        raise TypeError(f"a caption is a string or None, got {type(text).__name__}")
     if text.isascii() and text.isprintable() and 0 < len(text) <= MAX_CHARACTERS and not text.isspace():
         return "" if _LETTERS.search(text) else "no words"
     if not text.strip():

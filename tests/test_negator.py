@@ -1,5 +1,8 @@
 """The core end to end on single captions: shape, determinism, statuses."""
 
+import pickle
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +11,7 @@ from negagen import Negator
 from negagen.checks.surface import fold
 from negagen.errors import PipelineError, RuleError
 from negagen.realise import apply_edits
+from negagen.ruleset import TEMPLATE
 from negagen.types import Result
 from tests.strategies import captions
 
@@ -116,3 +120,33 @@ def test_wrong_arguments_are_explained() -> None:
         Negator(categories=["swap_object"])
     with pytest.raises(PipelineError, match="cannot load the spaCy pipeline 'no_such_pipeline'"):
         Negator(pipeline="no_such_pipeline")
+
+
+def test_a_negator_travels_between_processes() -> None:
+    copy = pickle.loads(pickle.dumps(NEGATOR))
+    assert copy.fingerprint == NEGATOR.fingerprint
+    assert texts(copy(CAPTION)) == texts(NEGATOR(CAPTION))
+
+
+def test_one_rule_file_and_one_category_need_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "rule.toml"
+    path.write_text(TEMPLATE.replace("{name}", "weather-word"), encoding="utf-8")
+    assert len(Negator(rules=str(path)).rules) == 1
+    assert {rule.category for rule in Negator(categories="negate").rules} == {"negate"}
+
+
+def test_a_misspelt_class_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rule.toml"
+    wrong = TEMPLATE.replace("{name}", "weather-word").replace("[rule.unless]", '[rule.unless]\nfamilies = ["animall"]')
+    path.write_text(wrong, encoding="utf-8")
+    with pytest.raises(RuleError, match="no such class or family 'animall'; did you mean 'animal'"):
+        Negator(rules=path)
+
+
+def test_misuse_from_python_is_explained() -> None:
+    with pytest.raises(TypeError, match="captions, not one caption"):
+        next(NEGATOR.pipe("A red car"))
+    with pytest.raises(TypeError, match="a caption is a string or None, got int"):
+        NEGATOR(5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="whole number"):
+        Negator(k="a")  # type: ignore[arg-type]

@@ -18,10 +18,12 @@ def check_target(path: Path, inputs: list[Path], overwrite: bool) -> None:
         raise OutputError(f"{path} is a folder: name a file in it, such as {path / 'captions.negatives.parquet'}.")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist: create it first, or choose another -o PATH.")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is not a regular file: the output cannot replace it.")
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        raise OutputError(f"{path}: the output is Parquet, so give it a name that ends in .parquet.")
     if not path.exists():
         return
-    if not path.is_file():
-        raise OutputError(f"{path} is not a regular file: the output cannot replace it.")
     for source in inputs:
         if source.exists() and path.samefile(source):
             raise OutputError(f"{path} is an input of this run and cannot be its output too: choose another -o PATH.")

@@ -87,7 +87,7 @@ def generate(
         "k": k,
         "seed": seed,
         "rules": [str(path) for path in rules] if rules else None,
-        "categories": [name.strip() for name in categories.split(",") if name.strip()] if categories else None,
+        "categories": [name.strip() for name in categories.split(",")] if categories is not None else None,
         "pipeline": pipeline,
     }
     job = Job(

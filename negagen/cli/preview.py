@@ -47,7 +47,7 @@ def preview(
         k=k,
         seed=seed,
         rules=[str(path) for path in rules] if rules else None,
-        categories=[name.strip() for name in categories.split(",") if name.strip()] if categories else None,
+        categories=[name.strip() for name in categories.split(",")] if categories is not None else None,
         pipeline=pipeline,
         explain=rejected or as_json,
     )

@@ -219,6 +219,12 @@ def classes(document: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, ...
     return {key: tuple(words) for key, words in members.items()}
 
 
+def class_names(document: Mapping[str, Any]) -> frozenset[str]:
+    """Every class and what it belongs to: "animal.farm" and "animal"."""
+    names = {name for kind in ("nouns", "attributes", "actions") for row in document[kind] for name in row[1]}
+    return frozenset(prefix for name in names for prefix in _prefixes(name))
+
+
 def _frequency(row: list[Any]) -> int:
     frequency: int = row[_FREQUENCY]
     return frequency

@@ -34,6 +34,7 @@ class Lexicon:
         "actions",
         "article",
         "attributes",
+        "class_names",
         "fingerprint",
         "nouns",
         "numbers",
@@ -66,6 +67,7 @@ class Lexicon:
         self._lemmas = decode.lemmas(document)
         self._protected = frozenset(document["protected"])
         self._classes = decode.classes(document)
+        self.class_names = decode.class_names(document)
         articles = document["articles"]
         self.article = Articles(
             frozenset(articles["a_words"]),
