@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rapidfuzz.distance import Levenshtein
 
@@ -15,53 +15,15 @@ from negagen.checks import KEEP, check_surface, context_of, judge
 from negagen.checks.surface import fold
 from negagen.errors import RuleError
 from negagen.lexicon import Lexicon, load
-from negagen.ops import OPERATIONS, Operation
 from negagen.parsing import DEFAULT_PIPELINE, Parser, load_parser
 from negagen.realise import realise
 from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
 from negagen.seeding import Stream, key_of
-from negagen.types import CATEGORIES, Candidate, Needs, Negative, Parse, Rejection, Result, Status
+from negagen.turns import Schedule, Turn
+from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result, Status
 
-_ORDERS: Final = 1024  # precomputed weighted orders of the rules, one of which each caption draws
 _MAX_POSITIVES: Final = 2
-_ATTRIBUTES, _RELATIONS, _VERBS = int(Needs.ATTRIBUTES), int(Needs.RELATIONS), int(Needs.VERBS)
-
-
-class _Active(NamedTuple):
-    rule: Rule
-    operation: Operation
-    key: int
-    before: frozenset[str]
-    after: frozenset[str]
-    words: frozenset[str]
-    guarded: bool
-    needs: int
-
-
-class _Turn:
-    """The candidates of one category's rules, made as they are asked for."""
-
-    __slots__ = ("_candidates", "_parse", "_rule", "_rules", "_stream")
-
-    def __init__(self, parse: Parse, rules: list[_Active], stream: Stream) -> None:
-        self._parse, self._rules, self._stream = parse, rules, stream
-        self._rule: _Active | None = None
-        self._candidates: Iterator[Candidate] = iter(())
-
-    def __iter__(self) -> _Turn:
-        return self
-
-    def __next__(self) -> tuple[_Active, Candidate]:
-        while True:
-            for candidate in self._candidates:
-                rule = self._rule
-                if rule is not None and not (rule.guarded and _excepted(self._parse, candidate, rule)):
-                    return rule, candidate
-            if not self._rules:
-                raise StopIteration
-            self._rule = rule = self._rules.pop(0)
-            self._candidates = rule.operation.propose(self._parse, self._stream.fork(rule.key))
 
 
 class Negator:
@@ -115,8 +77,7 @@ class Negator:
         self.rules = _selected(_resolved(rules), categories)
         self.parser: Parser = load_parser(pipeline, self.lexicon)
         self._explain = explain
-        self._active = [_activate(rule, self.lexicon) for rule in self.rules]
-        self._orders = _orders(self._active, seed)
+        self._schedule = Schedule(self.rules, self.lexicon, seed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Parser and lexicon are made anew where the negator is unpickled: Spark, datasets and worker processes do.
@@ -184,11 +145,7 @@ class Negator:
         positives: list[Negative] = []
         rejected: list[Rejection] = []
         # Categories take turns; within one, its rules come in their order and a rule's candidates one after another.
-        lacking = _lacking(parse)
-        turns: Iterable[_Turn] = (
-            _Turn(parse, [rule for rule in category if not rule.needs & lacking], stream)
-            for category in self._orders[stream.below(_ORDERS)]
-        )
+        turns: Iterable[Turn] = self._schedule.turns(parse, stream)
         while turns:
             remaining = []
             for turn in turns:
@@ -249,72 +206,3 @@ def _selected(rules: Sequence[Rule], categories: Sequence[str] | None) -> tuple[
     if not chosen:
         raise RuleError("no rule is left: every rule is switched off or of another category")
     return chosen
-
-
-def _activate(rule: Rule, lexicon: Lexicon) -> _Active:
-    if rule.op != "shuffle":
-        _check_names(rule, lexicon)
-    operation = OPERATIONS[rule.op, rule.role](rule, lexicon)
-    unless = rule.unless
-    before, after, words = frozenset(unless.before), frozenset(unless.after), frozenset(unless.words)
-    return _Active(
-        rule, operation, key_of(rule.name), before, after, words, bool(before or after or words), int(operation.needs)
-    )
-
-
-def _lacking(parse: Parse) -> int:
-    """The needs of operations that the caption does not meet."""
-    codes = parse.codes
-    lacking = 0 if any(phrase.attributes for phrase in parse.phrases) or "BJ" in codes else _ATTRIBUTES
-    if not parse.relations:
-        lacking |= _RELATIONS
-    return lacking if "V" in codes or "G" in codes else lacking | _VERBS
-
-
-def _check_names(rule: Rule, lexicon: Lexicon) -> None:
-    """Raise `RuleError` for a class or family that the lexicon does not have."""
-    for name in (*rule.target.classes, *rule.target.families, *rule.unless.families):
-        if name not in lexicon.class_names:
-            raise RuleError(
-                f"{rule.path}: rule {rule.name!r}: no such class or family {name!r}{nearest(name, lexicon.class_names)}"
-            )
-
-
-def _excepted(parse: Parse, candidate: Candidate, active: _Active) -> bool:
-    if candidate.old in active.words:
-        return True
-    for splice in candidate.splices:
-        if splice.stop < len(parse.tokens) and parse.tokens[splice.stop].lower in active.before:
-            return True
-        if splice.start and parse.tokens[splice.start - 1].lower in active.after:
-            return True
-    return False
-
-
-def _orders(rules: Sequence[_Active], seed: int) -> list[list[list[_Active]]]:
-    """Weighted random orders: categories, and within each its rules, heavier ones earlier."""
-    by_category: dict[str, list[int]] = {}
-    for index, rule in enumerate(rules):
-        by_category.setdefault(rule.rule.category, []).append(index)
-    weights = [max(1, round(rule.rule.weight * 1000)) for rule in rules]
-    groups = list(by_category.values())
-    totals = [sum(weights[i] for i in group) for group in groups]
-    stream = Stream(key_of("orders", seed))
-    return [
-        [
-            [rules[i] for i in _weighted_order(stream, groups[g], weights)]
-            for g in _weighted_order(stream, range(len(groups)), totals)
-        ]
-        for _ in range(_ORDERS)
-    ]
-
-
-def _weighted_order(stream: Stream, items: Sequence[int], weights: Sequence[int]) -> list[int]:
-    left, order = list(items), []
-    while left:
-        running, total = [], 0
-        for item in left:
-            total += weights[item]
-            running.append(total)
-        order.append(left.pop(stream.weighted(running)))
-    return order

@@ -1,0 +1,139 @@
+"""Whose turn it is: the rules in an order drawn for each caption, and their candidates as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from negagen.errors import RuleError
+from negagen.lexicon import Lexicon
+from negagen.ops import OPERATIONS, Operation
+from negagen.ruleset import Rule, nearest
+from negagen.seeding import Stream, key_of
+from negagen.types import Candidate, Needs, Parse
+
+_ORDERS: Final = 1024  # precomputed weighted orders, one of which each caption draws
+_ATTRIBUTES, _RELATIONS, _VERBS = int(Needs.ATTRIBUTES), int(Needs.RELATIONS), int(Needs.VERBS)
+
+
+class Active(NamedTuple):
+    """A rule ready for work: its operation, the key of its random streams, and its exceptions."""
+
+    rule: Rule
+    operation: Operation
+    key: int
+    before: frozenset[str]
+    after: frozenset[str]
+    words: frozenset[str]
+    guarded: bool
+    needs: int
+
+
+class Turn:
+    """The candidates of one category's rules, made as they are asked for."""
+
+    __slots__ = ("_candidates", "_parse", "_rule", "_rules", "_stream")
+
+    def __init__(self, parse: Parse, rules: list[Active], stream: Stream) -> None:
+        self._parse, self._rules, self._stream = parse, rules, stream
+        self._rule: Active | None = None
+        self._candidates: Iterator[Candidate] = iter(())
+
+    def __iter__(self) -> Turn:
+        return self
+
+    def __next__(self) -> tuple[Active, Candidate]:
+        while True:
+            for candidate in self._candidates:
+                rule = self._rule
+                if rule is not None and not (rule.guarded and _excepted(self._parse, candidate, rule)):
+                    return rule, candidate
+            if not self._rules:
+                raise StopIteration
+            self._rule = rule = self._rules.pop(0)
+            self._candidates = rule.operation.propose(self._parse, self._stream.fork(rule.key))
+
+
+class Schedule:
+    """Gives each caption its rules' turns: categories in weighted random order, and within one its rules likewise.
+
+    Raises `RuleError` for a rule whose classes the lexicon does not have.
+    """
+
+    def __init__(self, rules: Sequence[Rule], lexicon: Lexicon, seed: int) -> None:
+        self._orders = _orders([_activate(rule, lexicon) for rule in rules], seed)
+
+    def turns(self, parse: Parse, stream: Stream) -> Iterator[Turn]:
+        """A turn for each category, without the rules that the caption gives nothing to do."""
+        lacking = _lacking(parse)
+        for category in self._orders[stream.below(_ORDERS)]:
+            yield Turn(parse, [rule for rule in category if not rule.needs & lacking], stream)
+
+
+def _activate(rule: Rule, lexicon: Lexicon) -> Active:
+    if rule.op != "shuffle":
+        _check_names(rule, lexicon)
+    operation = OPERATIONS[rule.op, rule.role](rule, lexicon)
+    unless = rule.unless
+    before, after, words = frozenset(unless.before), frozenset(unless.after), frozenset(unless.words)
+    return Active(
+        rule, operation, key_of(rule.name), before, after, words, bool(before or after or words), int(operation.needs)
+    )
+
+
+def _lacking(parse: Parse) -> int:
+    """The needs of operations that the caption does not meet."""
+    codes = parse.codes
+    lacking = 0 if any(phrase.attributes for phrase in parse.phrases) or "BJ" in codes else _ATTRIBUTES
+    if not parse.relations:
+        lacking |= _RELATIONS
+    return lacking if "V" in codes or "G" in codes else lacking | _VERBS
+
+
+def _check_names(rule: Rule, lexicon: Lexicon) -> None:
+    """Raise `RuleError` for a class or family that the lexicon does not have."""
+    for name in (*rule.target.classes, *rule.target.families, *rule.unless.families):
+        if name not in lexicon.class_names:
+            raise RuleError(
+                f"{rule.path}: rule {rule.name!r}: no such class or family {name!r}{nearest(name, lexicon.class_names)}"
+            )
+
+
+def _excepted(parse: Parse, candidate: Candidate, active: Active) -> bool:
+    if candidate.old in active.words:
+        return True
+    for splice in candidate.splices:
+        if splice.stop < len(parse.tokens) and parse.tokens[splice.stop].lower in active.before:
+            return True
+        if splice.start and parse.tokens[splice.start - 1].lower in active.after:
+            return True
+    return False
+
+
+def _orders(rules: Sequence[Active], seed: int) -> list[list[list[Active]]]:
+    """Weighted random orders: categories, and within each its rules, heavier ones earlier."""
+    by_category: dict[str, list[int]] = {}
+    for index, rule in enumerate(rules):
+        by_category.setdefault(rule.rule.category, []).append(index)
+    weights = [max(1, round(rule.rule.weight * 1000)) for rule in rules]
+    groups = list(by_category.values())
+    totals = [sum(weights[i] for i in group) for group in groups]
+    stream = Stream(key_of("orders", seed))
+    return [
+        [
+            [rules[i] for i in _weighted_order(stream, groups[g], weights)]
+            for g in _weighted_order(stream, range(len(groups)), totals)
+        ]
+        for _ in range(_ORDERS)
+    ]
+
+
+def _weighted_order(stream: Stream, items: Sequence[int], weights: Sequence[int]) -> list[int]:
+    left, order = list(items), []
+    while left:
+        running, total = [], 0
+        for item in left:
+            total += weights[item]
+            running.append(total)
+        order.append(left.pop(stream.weighted(running)))
+    return order
