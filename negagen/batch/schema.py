@@ -20,7 +20,8 @@ EDIT = pa.struct(
         pa.field("new", pa.string()),
     ]
 )
-SCORES = pa.map_(pa.string(), pa.float32())
+# A struct, since Hugging Face datasets reads no maps.
+SCORES = pa.struct([pa.field("similarity", pa.float32())])
 NEGATIVE = pa.struct(
     [
         pa.field("text", pa.string()),

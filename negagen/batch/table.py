@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from operator import attrgetter
@@ -144,12 +144,10 @@ def _edits(lists: Sequence[Collection[Any]]) -> pa.ListArray:
     )
 
 
-def _scores(scores: Sequence[Any]) -> pa.MapArray:
-    names = list(chain.from_iterable(scores))
-    values = np.fromiter(chain.from_iterable([score.values() for score in scores]), np.float32, len(names))
-    return pa.MapArray.from_arrays(
-        _offsets(scores), pa.array(names, pa.string()), pa.array(values), type=schemas.SCORES
-    )
+def _scores(scores: Sequence[Mapping[str, float]]) -> pa.StructArray:
+    """A score that a negative does not have is null."""
+    columns = [pa.array([score.get(field.name) for score in scores], field.type) for field in schemas.SCORES]
+    return pa.StructArray.from_arrays(columns, fields=list(schemas.SCORES))
 
 
 def _offsets(lists: Sequence[Collection[object]]) -> pa.Int32Array:

@@ -74,7 +74,7 @@ def swap(text: str | None, key: str | None = None) -> Result:
         Edit(len(first) + 1, len(first) + 1 + len(second), second, first),
     )
     changed = " ".join([second, first, *words[2:]])
-    negative = Negative(changed, "swap", "shuffle", edits, {"length": float(len(text))}, key or "rules")
+    negative = Negative(changed, "swap", "shuffle", edits, {"similarity": float(len(text))}, key or "rules")
     positives = (negative,) if first == "a" else ()
     return Result(text, (negative,), positives, (), "ok")
 

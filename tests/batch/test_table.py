@@ -36,7 +36,7 @@ def test_negatives_hold_what_the_negator_made() -> None:
             "category": made.category,
             "generator": "rules",
             "edits": [{"start": e.start, "end": e.end, "old": e.old, "new": e.new} for e in made.edits],
-            "scores": [("length", 10.0)],
+            "scores": {"similarity": 10.0},
         }
     ]
     assert row["positives"] == row["negatives"]
