@@ -33,9 +33,8 @@ class BundledTagger(Generic[T]):
 
     `nlp` is the loaded bundled pipeline, `make_token` makes the caller's token from a word and its tag; it is
     called once per pair, and the token is shared from then on. spaCy's tokenizer treats what stands between
-    white space on its own (emoticons aside), so each such chunk is tokenised once and remembered. Memory is bounded.
-    Not for
-    use from several threads at once. Raises PipelineError when `nlp` lacks the bundled tagger.
+    white space on its own (emoticons, quotes aside), so each such chunk is tokenised once and remembered. Memory is
+    bounded. Not for use from several threads at once. Raises PipelineError when `nlp` lacks the bundled tagger.
     """
 
     def __init__(self, nlp: Language, make_token: Callable[[str, str], T]) -> None:
