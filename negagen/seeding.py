@@ -50,14 +50,6 @@ class Stream:
             raise ValueError(f"below() needs a positive bound, got {n}")
         return (self.bits() >> 32) * n >> 32
 
-    def unit(self) -> float:
-        """A uniform float in `[0, 1)`."""
-        return (self.bits() >> 11) * 2.0**-53
-
-    def choice(self, items: Sequence[T]) -> T:
-        """One of `items`, uniformly."""
-        return items[self.below(len(items))]
-
     def weighted(self, cumulative: Sequence[int]) -> int:
         """An index drawn in proportion to the steps of `cumulative`, a non-decreasing running sum."""
         return bisect_right(cumulative, (self.bits() >> 32) * cumulative[-1] >> 32)

@@ -34,7 +34,6 @@ class AddAttribute:
     needs: ClassVar[Needs] = Needs.ATTRIBUTES
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
-        self._lexicon = lexicon
         self._classes = frozenset(rule.target.classes)
         self._words = frozenset(rule.target.words)
         self._families = frozenset(rule.unless.families)

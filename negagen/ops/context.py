@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from negagen.lexicon import Entry
+from negagen.lexicon import Entry, Lexicon, NumberEntry
 from negagen.lexicon.selection import Selection
 from negagen.types import Parse, Relation
 
 _BROAD: Final = frozenset(["ground", "coat", "texture", "cooking", "light", "cut", "setting"])
 _MAX_PAIRS: Final = 50_000
 _DOES: dict[tuple[str, str], bool] = {}  # who can do what; the lexicon is one and immutable, so this may outlive all
+
+
+def number_of(lexicon: Lexicon, parse: Parse, index: int) -> NumberEntry | None:
+    """The number or quantifier at token `index`, which may open a unit of several words ("a couple of")."""
+    unit = parse.units.get(index)
+    return lexicon.number(unit[1].lemma) if unit is not None else parse.tokens[index].number
 
 
 def verb_and_preposition(parse: Parse, relation: Relation) -> tuple[str, str]:

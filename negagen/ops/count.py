@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from negagen.closed_class import SINGULAR_PRONOUNS
 from negagen.lexicon import Lexicon, NumberEntry
+from negagen.ops.context import number_of
 from negagen.ops.replacement import NOTHING, Replacement, Site
 from negagen.realise import agreement, noun_form
 from negagen.types import Parse, Phrase, Splice
@@ -59,9 +60,7 @@ class ReplaceCount(Replacement):
         if phrase.quantity >= 0:
             if phrase.determiner >= 0 and not phrase.plural:
                 return None  # "a four compartment tray"
-            unit = parse.units.get(phrase.quantity)
-            entry = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.quantity].number
-            index = phrase.quantity
+            entry, index = number_of(self._lexicon, parse, phrase.quantity), phrase.quantity
         elif self._is_one(parse, phrase):
             entry, index = self._lexicon.number("one"), phrase.determiner
         else:

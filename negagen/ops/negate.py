@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from negagen.closed_class import NEGATIONS, POSSESSIVES
 from negagen.lexicon import Lexicon
+from negagen.ops.context import number_of
 from negagen.realise import agreement, inner_text, verb_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Needs, Parse, Phrase, Splice
@@ -161,7 +162,7 @@ class NegateObject:
     def _vague(self, parse: Parse, phrase: Phrase) -> Splice | None:
         """ "no dogs" for "several dogs"; for "two dogs" it would deny more than was said."""
         unit = parse.units.get(phrase.quantity)
-        number = self._lexicon.number(unit[1].lemma) if unit else parse.tokens[phrase.quantity].number
+        number = number_of(self._lexicon, parse, phrase.quantity)
         if number is None or not number.vague:
             return None
         return Splice(phrase.quantity, unit[0] if unit else phrase.quantity + 1, "no")
