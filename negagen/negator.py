@@ -117,29 +117,47 @@ class Negator:
         keys: Iterable[object] | None = None,
         batch_size: int = 512,
         epoch: int | None = None,
+        siblings: Iterable[Sequence[str]] | None = None,
     ) -> Iterator[Result]:
         """Results in order, parsed in batches: many times faster than one call a caption.
 
         A key tells apart rows of equal text that shall get different draws. `epoch` overrides the negator's own.
+        `siblings` gives, for each text, the other captions of the same picture: no negative is made that one of them
+        supports.
         """
         if isinstance(texts, str):
             raise TypeError("pipe() takes captions, not one caption: call the negator itself, or pass a list")
         epoch = self.epoch if epoch is None else epoch
-        pairs = iter(zip(texts, keys if keys is not None else repeat(None), strict=False))
-        while batch := list(islice(pairs, batch_size)):
-            reasons = [unusable(text) for text, _ in batch]
-            usable = [text for (text, _), reason in zip(batch, reasons, strict=True) if text is not None and not reason]
-            parses = iter(self.parser.parse(usable))
-            for (text, key), reason in zip(batch, reasons, strict=True):
-                if reason:
-                    yield Result(text, (), (), (), "error", reason)
+        rows = iter(
+            zip(
+                texts,
+                keys if keys is not None else repeat(None),
+                siblings if siblings is not None else repeat(()),
+                strict=False,
+            )
+        )
+        while batch := list(islice(rows, batch_size)):
+            parses = self._parses(batch)
+            for text, key, others in batch:
+                parse = parses.get(text)
+                if parse is None:
+                    yield Result(text, (), (), (), "error", unusable(text))
                 else:
-                    yield self._negate(next(parses), key, epoch)
+                    beside = [parses[other] for other in others if other != text and other in parses]
+                    yield self._negate(parse, key, epoch, beside)
 
-    def _negate(self, parse: Parse, key: object, epoch: int) -> Result:
+    def _parses(self, batch: Sequence[tuple[str | None, object, Sequence[str]]]) -> dict[str | None, Parse]:
+        """Each usable text of the batch, siblings included, parsed once."""
+        texts = dict.fromkeys(text for text, _, _ in batch)
+        for _, _, others in batch:
+            texts.update(dict.fromkeys(others))
+        usable = [text for text in texts if text is not None and not unusable(text)]
+        return dict(zip(usable, self.parser.parse(usable), strict=True))
+
+    def _negate(self, parse: Parse, key: object, epoch: int, siblings: Sequence[Parse]) -> Result:
         parts = (self.seed, epoch, parse.text) if key is None else (self.seed, epoch, parse.text, key)
         stream = Stream(key_of(*parts))
-        context = context_of(self.lexicon, parse)
+        context = context_of(self.lexicon, parse, siblings)
         folded = fold(parse.text)
         negatives: list[Negative] = []
         positives: list[Negative] = []
@@ -163,7 +181,7 @@ class Negator:
                         rejected.append(self._rejection(parse, rule, candidate, surface.reason))
                         continue
                     scores = {"similarity": Levenshtein.normalized_similarity(parse.text, text)}
-                    negative = Negative(text, rule.name, rule.category, edits, scores)
+                    negative = Negative(text, rule.name, rule.category, edits, scores, weight=verdict.weight)
                     if verdict.kind == "positive":
                         if len(positives) < _MAX_POSITIVES:
                             positives.append(negative)

@@ -166,10 +166,15 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check says of a candidate: "keep", "reject", or "positive" when the edit leaves the caption true."""
+    """What a check says of a candidate: "keep", "reject", or "positive" when the edit leaves the caption true.
+
+    `weight`, in [0, 1], is how sure it is: 1 for a negative that contradicts the caption, less where the picture
+    might show it as well.
+    """
 
     kind: Literal["keep", "reject", "positive"]
     reason: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,8 @@ class Negative:
     """A caption that one small edit made false (or, among `Result.positives`, left true).
 
     `edits` are disjoint, in order, and give `text` when applied to the source caption.
-    `scores` are named floats; see `docs/output.md` for each.
+    `scores` are named floats; see `docs/output.md` for each. `weight`, in [0, 1], is the confidence that a negative
+    is false of the picture (of a positive: that it is true).
     """
 
     text: str
@@ -196,6 +202,7 @@ class Negative:
     edits: tuple[Edit, ...]
     scores: Mapping[str, float] = field(default_factory=dict)
     generator: str = "rules"
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

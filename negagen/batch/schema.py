@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from negagen.errors import InputError
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 PREFIX = "negagen."
 
 EDIT = pa.struct(
@@ -21,13 +21,20 @@ EDIT = pa.struct(
     ]
 )
 # A struct, since Hugging Face datasets reads no maps.
-SCORES = pa.struct([pa.field("similarity", pa.float32())])
+SCORES = pa.struct(
+    [
+        pa.field("similarity", pa.float32()),
+        pa.field("lm_gap", pa.float32()),
+        pa.field("blind", pa.float32()),
+    ]
+)
 NEGATIVE = pa.struct(
     [
         pa.field("text", pa.string()),
         pa.field("rule", pa.string()),
         pa.field("category", pa.string()),
         pa.field("generator", pa.string()),
+        pa.field("weight", pa.float32()),
         pa.field("edits", pa.list_(EDIT)),
         pa.field("scores", SCORES),
     ]

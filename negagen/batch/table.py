@@ -118,6 +118,7 @@ def _negatives(lists: Sequence[Collection[Negative]]) -> pa.ListArray:
                 _text(flat, attrgetter("rule")),
                 _text(flat, attrgetter("category")),
                 _text(flat, attrgetter("generator")),
+                pa.array(np.fromiter(map(attrgetter("weight"), flat), np.float32, len(flat))),
                 _edits([negative.edits for negative in flat]),
                 _scores([negative.scores for negative in flat]),
             ],

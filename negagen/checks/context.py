@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,17 +18,19 @@ class Context:
     """What a caption's candidates have in common.
 
     `named` are the lemmas of its phrases and its words, `plain` tells that it has no idioms, units or names that an
-    edit might tear, and `taken` holds the folded texts that a further negative must differ from.
+    edit might tear, and `taken` holds the folded texts that a further negative must differ from. `siblings` are the
+    parses of the other captions of the same picture.
     """
 
     lexicon: Lexicon
     named: Set[str]
     plain: bool = False
     taken: set[str] = field(default_factory=set)
+    siblings: Sequence[Parse] = ()
 
 
-def context_of(lexicon: Lexicon, parse: Parse) -> Context:
+def context_of(lexicon: Lexicon, parse: Parse, siblings: Sequence[Parse] = ()) -> Context:
     """The context for the candidates of one caption."""
     inner = parse.text[1:]
     plain = inner == inner.lower() and not parse.units and "M" not in parse.codes
-    return Context(lexicon, parse.words.union([phrase.lemma for phrase in parse.phrases]), plain)
+    return Context(lexicon, parse.words.union([phrase.lemma for phrase in parse.phrases]), plain, siblings=siblings)
