@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 T = TypeVar("T")
 
 _MASK = (1 << 64) - 1
@@ -63,3 +66,15 @@ class Stream:
             j = self.below(i + 1)
             out[i], out[j] = out[j], out[i]
         return out
+
+
+def uniforms(keys: NDArray[np.uint64], numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """A draw from (0, 1) for each pair of a key and a number, both uint64 [N]: float64 [N].
+
+    What `Stream(key)` would give at its draw `number`, all at once.
+    """
+    z = keys + (numbers + np.uint64(1)) * np.uint64(_GAMMA)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return ((z >> np.uint64(12)).astype(np.float64) + 0.5) / float(1 << 52)

@@ -1,0 +1,75 @@
+"""Texts as one flat array of word keys, and the n-grams in it as table indices: all of a batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from negagen.balance.words import END, START, Words
+
+ORDER: Final = 3
+_PAD: Final = ORDER - 1
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_FINAL: Final = np.uint64(0xD6E8FEB86659FD93)
+
+
+class Texts(NamedTuple):
+    """N texts, flat. `keys` and `classes` are uint64 [T]: each text begins with two start marks and ends with an end mark.
+
+    `places` int64 [P] are the indices of the words and end marks, `starts` int64 [N] where each text's places begin
+    in `places`, `lengths` int64 [N] their number.
+    """
+
+    keys: NDArray[np.uint64]
+    classes: NDArray[np.uint64]
+    places: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
+def flatten(words: Words, texts: Sequence[Sequence[str]]) -> Texts:
+    """`texts`, each a list of words in lower case, as arrays."""
+    pairs: list[tuple[int, int]] = []
+    start, end = words.keys((START, END))
+    for text in texts:
+        pairs.append(start)
+        pairs.append(start)
+        pairs += words.keys(text)
+        pairs.append(end)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
+    both = np.array(pairs, np.uint64).reshape(-1, 2)
+    inside = np.ones(len(both), bool)
+    begins = np.concatenate(([0], np.cumsum(lengths + _PAD)[:-1])) if len(texts) else np.zeros(0, np.int64)
+    inside[begins] = False
+    inside[begins + 1] = False
+    starts = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(texts) else np.zeros(0, np.int64)
+    return Texts(
+        np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1]), np.flatnonzero(inside), starts, lengths
+    )
+
+
+def grams(keys: NDArray[np.uint64], places: NDArray[np.int64]) -> list[NDArray[np.uint64]]:
+    """64-bit hashes of the unigram, bigram and trigram that end at each of `places`: three arrays uint64 [P]."""
+    here, before, first = keys[places], keys[places - 1], keys[places - 2]
+    return [mixed(here, 1), mixed(here, 2, before), mixed(here, 3, before, first)]
+
+
+def mixed(here: NDArray[np.uint64], salt: int, *others: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One hash of several key arrays of equal length; `salt` keeps kinds of features apart."""
+    out = here * _MIX + np.uint64(salt)
+    for other in others:
+        out = ((out ^ (out >> np.uint64(29))) + other) * _FINAL
+    return out ^ (out >> np.uint64(32))
+
+
+def slots(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
+    """The index of each hash in a table of 2**bits."""
+    return ((hashes * _MIX) >> np.uint64(64 - bits)).astype(np.int64)
+
+
+def per_text(values: NDArray[np.int64], texts: Texts) -> NDArray[np.int64]:
+    """The exact sum of the places' values for each text: int64 [N]."""
+    return np.add.reduceat(values, texts.starts) if len(texts.starts) else np.zeros(0, np.int64)

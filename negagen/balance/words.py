@@ -1,0 +1,81 @@
+"""Words as 64-bit keys, and the class that stands for a word where the word itself is too rare to count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from negagen.lexicon import Lexicon
+from negagen.seeding import key_of
+from negagen.types import Candidate, Parse
+
+START: Final = "\x02"
+END: Final = "\x03"
+_MAX_WORDS: Final = 200_000
+_ARTICLES: Final = {"an": "a"}
+_NOUN_TAGS: Final = ("NN", "NNS")
+_VERB_TAGS: Final = ("VBG", "VBZ", "VBN", "VBD", "VB")
+
+
+class Words:
+    """Gives each lower-case word its key and the key of its class; remembers what it has met.
+
+    Both are functions of the word alone, never of its place or of whether it was edited. "a" and "an" are one
+    word: which of them stands is settled by the next one.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def keys(self, words: Iterable[str]) -> list[tuple[int, int]]:
+        """(key, class key) of each word, both in [0, 2**63)."""
+        known = self._known
+        return [known[word] if word in known else self._learn(word) for word in words]
+
+    def _learn(self, word: str) -> tuple[int, int]:
+        if len(self._known) >= _MAX_WORDS:
+            self._known.clear()
+        folded = _ARTICLES.get(word, word)
+        found = self._known[word] = (key_of(folded) >> 1, key_of("class", self.class_of(folded)) >> 1)
+        return found
+
+    def class_of(self, word: str) -> str:
+        """The name of the word's class: family and number of a noun, class of an attribute, form of a verb.
+
+        Function words and words that the lexicon does not know stand for themselves.
+        """
+        lexicon = self._lexicon
+        number = lexicon.number(word)
+        if number is not None:
+            return f"number {'vague' if number.vague else min(number.low, 3)}"
+        attribute = lexicon.attribute(word)
+        if attribute is not None and attribute.classes:
+            return f"attribute {attribute.classes[0]}"
+        for tag in _NOUN_TAGS:
+            lemma = lexicon.lemma(word, tag)
+            entry = lexicon.noun(lemma) if lemma is not None else None
+            if entry is not None and entry.classes:
+                return f"{tag} {entry.classes[0].partition('.')[0]}"
+        for tag in _VERB_TAGS:
+            lemma = lexicon.lemma(word, tag)
+            if lemma is not None and lexicon.action(lemma) is not None:
+                return f"verb {tag}"
+        return word
+
+
+def words_of(parse: Parse) -> list[str]:
+    """The caption's tokens in lower case."""
+    return [token.lower for token in parse.tokens]
+
+
+def edited(words: Sequence[str], candidate: Candidate) -> list[str]:
+    """The caption's `words` after the candidate's splices, in lower case; articles are left as they were."""
+    out: list[str] = []
+    at = 0
+    for start, stop, text in candidate.splices:
+        out += words[at:start]
+        out += text.lower().split()
+        at = stop
+    out += words[at:]
+    return out
