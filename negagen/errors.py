@@ -6,6 +6,7 @@ NegagenError
 ├── ResumeError           parts of an earlier run that do not belong to this one
 ├── RuleError             a rule file that does not say what to do
 ├── PipelineError         a spaCy pipeline that is missing, broken or has no tagger
+├── ModelError            a file of a fitted or trained model that is missing, damaged or unfit
 ├── ResourceError         a file of the installation that is missing or damaged
 └── WorkerError           a worker process that died
 
@@ -38,6 +39,10 @@ class RuleError(NegagenError):
 
 class PipelineError(NegagenError):
     """A spaCy pipeline that is missing, broken, or gives no part-of-speech tags."""
+
+
+class ModelError(NegagenError):
+    """A file of a fitted or trained model that is missing, damaged, or made for something else."""
 
 
 class ResourceError(NegagenError):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
 from negagen import __version__
-from negagen.checks import KEEP, check_surface, context_of, judge
+from negagen.balance.blinder import Blinder, Gathered, Option, fold_of
+from negagen.balance.model import BlindModel, bundled_model, load_model
+from negagen.balance.selection import BLINDNESS, POLICIES
+from negagen.checks import KEEP, Context, check_surface, context_of, judge
 from negagen.checks.surface import fold
 from negagen.errors import RuleError
 from negagen.lexicon import Lexicon, load
@@ -21,7 +25,7 @@ from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
 from negagen.seeding import Stream, key_of
 from negagen.turns import Schedule, Turn
-from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result, Status
+from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result, Splice, Status
 
 _MAX_POSITIVES: Final = 2
 
@@ -44,11 +48,15 @@ class Negator:
         pipeline: "bundled", an installed spaCy pipeline's name, or a pipeline directory.
         epoch: changes all draws; for new negatives every epoch.
         explain: fill in the text of rejected candidates, which costs time.
+        blindness: "off" takes the first candidates that pass the checks; "balanced" and "strict" draw from a pool of
+            them, so that texts alone do not tell negatives from captions, and rather give fewer than k.
+        model: what "balanced" and "strict" draw by, a file of `negagen fit`; None for the model that negagen ships.
 
     Raises:
         ValueError: k out of range.
         RuleError: a rule file or category that is wrong.
         PipelineError: a pipeline that is missing or has no tagger.
+        ModelError: a model file that is missing or none (when it is first used).
     """
 
     def __init__(
@@ -61,16 +69,20 @@ class Negator:
         pipeline: str = DEFAULT_PIPELINE,
         epoch: int = 0,
         explain: bool = False,
+        blindness: str = "off",
+        model: str | Path | None = None,
     ) -> None:
         if not isinstance(k, int) or not 1 <= k <= 64:
             raise ValueError(f"k must be a whole number from 1 to 64, got {k!r}")
         if not isinstance(seed, int):
             raise ValueError(f"seed must be a whole number, got {seed!r}")
+        if blindness not in BLINDNESS:
+            raise ValueError(f"blindness must be one of {', '.join(BLINDNESS)}, got {blindness!r}")
         rules = [rules] if isinstance(rules, str | Path | Rule) else rules
         categories = [categories] if isinstance(categories, str) else categories
         self._arguments = {
             "k": k, "seed": seed, "rules": rules, "categories": categories, "pipeline": pipeline, "epoch": epoch,
-            "explain": explain,
+            "explain": explain, "blindness": blindness, "model": model,
         }  # fmt: skip
         self.k, self.seed, self.epoch = k, seed, epoch
         self.lexicon: Lexicon = load()
@@ -78,6 +90,9 @@ class Negator:
         self.parser: Parser = load_parser(pipeline, self.lexicon)
         self._explain = explain
         self._schedule = Schedule(self.rules, self.lexicon, seed)
+        self.blindness = blindness
+        self._model = model
+        self.blinder = Blinder(self.lexicon, self.rules, POLICIES.get(blindness, POLICIES["balanced"]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Parser and lexicon are made anew where the negator is unpickled: Spark, datasets and worker processes do.
@@ -86,6 +101,11 @@ class Negator:
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items() if value is not None)
         return f"Negator({given})"
+
+    @cached_property
+    def model(self) -> BlindModel:
+        """The blindness model in use. Raises `ModelError` for a file that is none."""
+        return bundled_model() if self._model is None else load_model(self._model)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -99,6 +119,8 @@ class Negator:
             "pipeline": self.parser.name,
             "pipeline_version": self.parser.version,
             "lexicon": self.lexicon.fingerprint,
+            "blindness": self.blindness,
+            "model": "" if self.blindness == "off" else self.model.fingerprint,
             "version": __version__,
         }
 
@@ -107,9 +129,11 @@ class Negator:
         """Changes whenever the output may."""
         return f"{key_of(sorted(self.config.items())):016x}"
 
-    def __call__(self, text: str | None, key: object = None, epoch: int | None = None) -> Result:
+    def __call__(
+        self, text: str | None, key: object = None, epoch: int | None = None, siblings: Sequence[str] = ()
+    ) -> Result:
         """The result for one caption; see `pipe`."""
-        return next(self.pipe([text], [key], epoch=epoch))
+        return next(self.pipe([text], [key], epoch=epoch, siblings=[siblings]))
 
     def pipe(
         self,
@@ -118,87 +142,209 @@ class Negator:
         batch_size: int = 512,
         epoch: int | None = None,
         siblings: Iterable[Sequence[str]] | None = None,
+        groups: Iterable[object] | None = None,
     ) -> Iterator[Result]:
         """Results in order, parsed in batches: many times faster than one call a caption.
 
         A key tells apart rows of equal text that shall get different draws. `epoch` overrides the negator's own.
         `siblings` gives, for each text, the other captions of the same picture: no negative is made that one of them
-        supports.
+        supports. `groups` names each text's picture, for a blindness model that was fitted with these names: it then
+        judges a caption by what it learned from other pictures. None stands for the caption itself.
         """
         if isinstance(texts, str):
             raise TypeError("pipe() takes captions, not one caption: call the negator itself, or pass a list")
         epoch = self.epoch if epoch is None else epoch
-        rows = iter(
-            zip(
-                texts,
-                keys if keys is not None else repeat(None),
-                siblings if siblings is not None else repeat(()),
-                strict=False,
-            )
-        )
-        while batch := list(islice(rows, batch_size)):
+        for batch in self._batches(texts, keys, siblings, groups, batch_size):
             parses = self._parses(batch)
-            for text, key, others in batch:
-                parse = parses.get(text)
-                if parse is None:
-                    yield Result(text, (), (), (), "error", unusable(text))
-                else:
-                    beside = [parses[other] for other in others if other != text and other in parses]
-                    yield self._negate(parse, key, epoch, beside)
+            if self.blindness == "off":
+                for row in batch:
+                    parse = parses.get(row.text)
+                    yield (
+                        _error(row.text)
+                        if parse is None
+                        else self._negate(parse, self._stream(row, epoch), row, parses)
+                    )
+            else:
+                yield from self._balanced(batch, parses, epoch)
 
-    def _parses(self, batch: Sequence[tuple[str | None, object, Sequence[str]]]) -> dict[str | None, Parse]:
+    def gathered(
+        self, texts: Iterable[str | None], groups: Iterable[object] | None = None, batch_size: int = 512
+    ) -> Iterator[list[Gathered]]:
+        """Batches of captions with the options that their negatives are drawn from, for fitting a model."""
+        for batch in self._batches(texts, None, None, groups, batch_size):
+            parses = self._parses(batch)
+            yield [self._gather(row, parses, self.epoch)[0] for row in batch if row.text in parses]
+
+    def _batches(
+        self,
+        texts: Iterable[str | None],
+        keys: Iterable[object] | None,
+        siblings: Iterable[Sequence[str]] | None,
+        groups: Iterable[object] | None,
+        size: int,
+    ) -> Iterator[list[_Row]]:
+        nothing: Sequence[str] = ()
+        columns = (
+            texts,
+            repeat(None) if keys is None else keys,
+            repeat(nothing) if siblings is None else siblings,
+            repeat(None) if groups is None else groups,
+        )
+        rows = map(_Row, *columns)
+        while batch := list(islice(rows, size)):
+            yield batch
+
+    def _parses(self, batch: Sequence[_Row]) -> dict[str | None, Parse]:
         """Each usable text of the batch, siblings included, parsed once."""
-        texts = dict.fromkeys(text for text, _, _ in batch)
-        for _, _, others in batch:
-            texts.update(dict.fromkeys(others))
+        texts = dict.fromkeys(row.text for row in batch)
+        for row in batch:
+            texts.update(dict.fromkeys(row.siblings))
         usable = [text for text in texts if text is not None and not unusable(text)]
         return dict(zip(usable, self.parser.parse(usable), strict=True))
 
-    def _negate(self, parse: Parse, key: object, epoch: int, siblings: Sequence[Parse]) -> Result:
-        parts = (self.seed, epoch, parse.text) if key is None else (self.seed, epoch, parse.text, key)
-        stream = Stream(key_of(*parts))
-        context = context_of(self.lexicon, parse, siblings)
+    def _stream(self, row: _Row, epoch: int) -> Stream:
+        parts = (self.seed, epoch, row.text) if row.key is None else (self.seed, epoch, row.text, row.key)
+        return Stream(key_of(*parts))
+
+    def _context(self, parse: Parse, row: _Row, parses: Mapping[str | None, Parse]) -> Context:
+        beside = [parses[other] for other in row.siblings if other != row.text and other in parses]
+        return context_of(self.lexicon, parse, beside)
+
+    def _negate(self, parse: Parse, stream: Stream, row: _Row, parses: Mapping[str | None, Parse]) -> Result:
+        """The first k candidates that pass the checks, categories taking turns."""
+        context = self._context(parse, row, parses)
         folded = fold(parse.text)
-        negatives: list[Negative] = []
-        positives: list[Negative] = []
-        rejected: list[Rejection] = []
-        # Categories take turns; within one, its rules come in their order and a rule's candidates one after another.
+        found = _Found()
         turns: Iterable[Turn] = self._schedule.turns(parse, stream)
         while turns:
             remaining = []
             for turn in turns:
                 for active, candidate in turn:
-                    rule = active.rule
                     verdict = judge(parse, candidate, context)
                     if verdict.kind == "reject":
-                        rejected.append(self._rejection(parse, rule, candidate, verdict.reason))
-                        continue
-                    edits, text = realise(
-                        self.lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle"
-                    )
-                    surface = check_surface(folded, text, context)
-                    if surface is not KEEP:
-                        rejected.append(self._rejection(parse, rule, candidate, surface.reason))
-                        continue
-                    scores = {"similarity": Levenshtein.normalized_similarity(parse.text, text)}
-                    negative = Negative(text, rule.name, rule.category, edits, scores, weight=verdict.weight)
-                    if verdict.kind == "positive":
-                        if len(positives) < _MAX_POSITIVES:
-                            positives.append(negative)
-                        continue
-                    negatives.append(negative)
-                    remaining.append(turn)
-                    break
-                if len(negatives) == self.k:
-                    return Result(parse.text, tuple(negatives), tuple(positives), tuple(rejected), "ok")
+                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
+                    elif self._emit(found, parse, folded, context, Option(active.rule, candidate, verdict), {}):
+                        remaining.append(turn)
+                        break
+                if len(found.negatives) == self.k:
+                    return found.result(parse.text, "ok", "")
             turns = remaining
-        status: Status = "partial" if negatives else "none"
         reason = "too few edits apply" if parse.phrases else "no noun phrase found"
-        return Result(parse.text, tuple(negatives), tuple(positives), tuple(rejected), status, reason)
+        return found.result(parse.text, "partial" if found.negatives else "none", reason)
+
+    def _gather(self, row: _Row, parses: Mapping[str | None, Parse], epoch: int) -> tuple[Gathered, _Found, Context]:
+        """Up to `policy.pool` candidates that pass the checks, categories taking turns."""
+        parse = parses[row.text]
+        stream = self._stream(row, epoch)
+        context = self._context(parse, row, parses)
+        found = _Found()
+        options: list[Option] = []
+        positives: list[Option] = []
+        seen: set[tuple[Splice, ...]] = set()
+        turns: Iterable[Turn] = self._schedule.turns(parse, stream)
+        while turns:
+            remaining = []
+            for turn in turns:
+                for active, candidate in turn:
+                    verdict = judge(parse, candidate, context)
+                    if verdict.kind == "reject":
+                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
+                    elif verdict.kind == "positive":
+                        positives.append(Option(active.rule, candidate, verdict))
+                    elif candidate.splices not in seen:
+                        seen.add(candidate.splices)
+                        options.append(Option(active.rule, candidate, verdict))
+                        remaining.append(turn)
+                        break
+                if len(options) == self.blinder.policy.pool:
+                    remaining = []
+                    break
+            turns = remaining
+        for option in positives[:_MAX_POSITIVES]:
+            self._emit(found, parse, fold(parse.text), context, option, {})
+        group = row.text if row.group is None else row.group
+        return Gathered(parse, options, stream.bits(), fold_of(group)), found, context
+
+    def _balanced(self, batch: Sequence[_Row], parses: Mapping[str | None, Parse], epoch: int) -> Iterator[Result]:
+        """Negatives drawn from each caption's pool by the blindness model."""
+        ready = [self._gather(row, parses, epoch) for row in batch if row.text in parses]
+        choices = iter(self.blinder.choose([gathered for gathered, _, _ in ready], self.model, self.k))
+        rest = iter(ready)
+        for row in batch:
+            if row.text not in parses:
+                yield _error(row.text)
+                continue
+            (parse, options, _, _), found, context = next(rest)
+            folded = fold(parse.text)
+            for choice in next(choices):
+                scores = {"lm_gap": choice.lm_gap, "blind": choice.blind}
+                option = options[choice.number]
+                if choice.forced:
+                    option = option._replace(verdict=replace(option.verdict, weight=option.verdict.weight / 2))
+                self._emit(found, parse, folded, context, option, scores)
+            if len(found.negatives) == self.k:
+                yield found.result(parse.text, "ok", "")
+                continue
+            reason = "no noun phrase found"
+            if options:
+                reason = "the rest would give itself away" if len(options) >= self.k else "too few edits apply"
+            elif parse.phrases:
+                reason = "too few edits apply"
+            yield found.result(parse.text, "partial" if found.negatives else "none", reason)
+
+    def _emit(
+        self,
+        found: _Found,
+        parse: Parse,
+        folded: str,
+        context: Context,
+        option: Option,
+        scores: Mapping[str, float],
+    ) -> bool:
+        """Realise an option and file it; whether a negative came of it."""
+        rule, candidate, verdict = option
+        edits, text = realise(self.lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle")
+        surface = check_surface(folded, text, context)
+        if surface is not KEEP:
+            found.rejected.append(self._rejection(parse, rule, candidate, surface.reason))
+            return False
+        similarity = Levenshtein.normalized_similarity(parse.text, text)
+        negative = Negative(
+            text, rule.name, rule.category, edits, {"similarity": similarity, **scores}, weight=verdict.weight
+        )
+        if verdict.kind == "positive":
+            if len(found.positives) < _MAX_POSITIVES:
+                found.positives.append(negative)
+            return False
+        found.negatives.append(negative)
+        return True
 
     def _rejection(self, parse: Parse, rule: Rule, candidate: Candidate, reason: str) -> Rejection:
         text = realise(self.lexicon, parse, candidate.splices)[1] if self._explain else ""
         return Rejection(text, rule.name, rule.category, reason)
+
+
+class _Row(NamedTuple):
+    text: str | None
+    key: object
+    siblings: Sequence[str]
+    group: object
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has come of a caption so far."""
+
+    negatives: list[Negative] = field(default_factory=list)
+    positives: list[Negative] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+
+    def result(self, text: str, status: Status, reason: str) -> Result:
+        return Result(text, tuple(self.negatives), tuple(self.positives), tuple(self.rejected), status, reason)
+
+
+def _error(text: str | None) -> Result:
+    return Result(text, (), (), (), "error", unusable(text))
 
 
 def _build(arguments: dict[str, Any]) -> Negator:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from negagen.balance.pool import MODELS, Pool
 from negagen.balance.ngrams import SCALE
-from negagen.balance.selection import BINS, Policy, Tilt, choose, crowding, gap_bins, noise, tilted
+from negagen.balance.pool import MODELS, Pool
+from negagen.balance.selection import BINS, Policy, Tilt, choose, gap_bins, noise, tilted
 
 _STEP_TABLE: Final = 0.04
 _STEP_BINS: Final = 0.02
-_BOUND: Final = 8.0
+_SHRINK: Final = 0.9
+_BOUND: Final = 8 * SCALE
+
+
+class Draw(NamedTuple):
+    """A batch to draw from: its pool, a key for each of its captions (uint64 [C]), and the candidates' log weights
+    before the tilt (int64 [N], in nats / SCALE).
+    """
+
+    pool: Pool
+    keys: NDArray[np.uint64]
+    share: NDArray[np.int64]
 
 
 def typical_gaps(pools: Sequence[Pool]) -> NDArray[np.int64]:
@@ -25,67 +36,71 @@ def typical_gaps(pools: Sequence[Pool]) -> NDArray[np.int64]:
 
 
 def fit_tilt(
-    pools: Sequence[Pool],
-    folds: Sequence[NDArray[np.int64]],
-    keys: Sequence[NDArray[np.uint64]],
-    prior: NDArray[np.int64],
-    *,
-    k: int,
-    policy: Policy,
-    bits: int,
-    fold_count: int,
-    epochs: int,
+    groups: Sequence[Sequence[Draw]], categories: int, *, k: int, policy: Policy, bits: int, epochs: int
 ) -> Tilt:
     """Draw from each pool in turn with the weights so far, then move them against what the draw shows too much of.
 
     This is stochastic ascent on the dual of the maximum-entropy problem "stay close to the pool's own distribution,
-    subject to negatives and captions having equal features in the mean"; the weights returned are the mean of the
-    second half of the way (Polyak averaging). A batch moves the weights of all folds but those of its captions' own.
+    subject to negatives and captions having equal features in the mean". Each group of captions has its own weights,
+    fitted on the other groups: each is a game of its own, for weights that are moved by draws which they do not steer
+    drift without end.
     """
-    units = typical_gaps(pools)
-    table = np.zeros((fold_count, 1 << bits), np.float64)
-    bins = np.zeros((fold_count, len(prior), MODELS, BINS), np.float64)
-    table_mean, bins_mean, taken = np.zeros_like(table), np.zeros_like(bins), 0
-    shares = [crowding(pool, prior) for pool in pools]
-    steps = [gap_bins(pool.gaps, units) for pool in pools]
+    units = typical_gaps([draw.pool for group in groups for draw in group])
+    fitted = [_fit_group(group, categories, units, k=k, policy=policy, bits=bits, epochs=epochs) for group in groups]
+    tables, bins = np.stack([table for table, _ in fitted]), np.stack([each for _, each in fitted])
+    if len(groups) == 2:  # each group draws with what the other one taught
+        tables, bins = tables[::-1], bins[::-1]
+    return Tilt(np.ascontiguousarray(tables), np.ascontiguousarray(bins), units)
+
+
+def _fit_group(
+    draws: Sequence[Draw],
+    categories: int,
+    units: NDArray[np.int64],
+    *,
+    k: int,
+    policy: Policy,
+    bits: int,
+    epochs: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The weights of one game: table int64 [2**bits], bins int64 [categories, MODELS, BINS]."""
+    table_mean, bins_mean, taken = np.zeros(1 << bits), np.zeros((categories, MODELS, BINS)), 0
+    steps = [gap_bins(draw.pool.gaps, units) for draw in draws]
+    table, bins = np.zeros(1 << bits, np.int64), np.zeros((categories, MODELS, BINS), np.int64)
     for epoch in range(epochs):
-        rate = 1.0 / (1.0 + 2.0 * epoch / epochs)
-        for number, pool in enumerate(pools):
+        rate = 1.0 / (1.0 + 3.0 * epoch / epochs)
+        for number, (pool, keys, share) in enumerate(draws):
             if not len(pool.owner):
                 continue
-            now = Tilt(_fixed(table), _fixed(bins), units) if number % 4 == 0 else now
-            energy = tilted(pool, now, folds[number]) + shares[number]
-            drawn = energy + noise(pool, keys[number] + np.uint64(epoch))
-            picked = np.array([i for mine in choose(pool, energy, drawn, k, policy) for i in mine], np.int64)
-            _move(table, bins, pool, picked, folds[number], steps[number], rate)
+            energy = tilted(pool, table, bins, units) + share
+            drawn = energy + noise(pool, keys + np.uint64(epoch))
+            picked = np.array([i for mine in choose(pool, drawn, k, policy) for i in mine], np.int64)
+            _move(table, bins, pool, picked, steps[number], rate)
+        table = np.rint(table * _SHRINK).astype(np.int64)
         if epoch >= epochs // 2:
             table_mean += table
             bins_mean += bins
             taken += 1
-    return Tilt(_fixed(table_mean / max(taken, 1)), _fixed(bins_mean / max(taken, 1)), units)
+    return np.rint(table_mean / taken).astype(np.int64), np.rint(bins_mean / taken).astype(np.int64)
 
 
 def _move(
-    table: NDArray[np.float64],
-    bins: NDArray[np.float64],
+    table: NDArray[np.int64],
+    bins: NDArray[np.int64],
     pool: Pool,
     picked: NDArray[np.int64],
-    folds: NDArray[np.int64],
     steps: tuple[NDArray[np.int64], NDArray[np.int64]],
     rate: float,
 ) -> None:
-    own = folds[pool.owner[picked]]
+    if not len(picked):
+        return
     place, sign = steps
-    columns = np.arange(MODELS)
-    for fold in range(len(table)):
-        mine = picked[own != fold] if len(table) > 1 else picked
-        if not len(mine):
-            continue
-        rows = np.repeat(pool.category[mine][:, None], MODELS, axis=1)
-        np.subtract.at(bins[fold], (rows, columns, place[mine]), rate * _STEP_BINS * sign[mine])
-        for texts, direction in ((pool.captions + mine, -1.0), (pool.owner[mine], 1.0)):
-            at = _ragged(pool.starts[texts], pool.lengths[texts])
-            np.add.at(table[fold], pool.slots[at].ravel(), direction * rate * _STEP_TABLE)
+    rows = np.repeat(pool.category[picked][:, None], MODELS, axis=1)
+    np.subtract.at(bins, (rows, np.arange(MODELS), place[picked]), round(rate * _STEP_BINS * SCALE) * sign[picked])
+    step = round(rate * _STEP_TABLE * SCALE)
+    for texts, direction in ((pool.captions + picked, -step), (pool.owner[picked], step)):
+        at = _ragged(pool.starts[texts], pool.lengths[texts])
+        np.add.at(table, pool.slots[at].ravel(), direction)
     np.clip(bins, -_BOUND, _BOUND, out=bins)
 
 
@@ -93,7 +108,3 @@ def _ragged(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np
     """The concatenated ranges [start, start + length): int64 [sum of lengths]."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
-
-
-def _fixed(weights: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(weights * SCALE).astype(np.int64)

@@ -65,9 +65,7 @@ def measure(
         axis=1,
     )
     gaps = by_text[len(captions) :] - by_text[owners]
-    return Pool(
-        owners, np.asarray(category, np.int64), _slots(texts, bits), texts.starts, texts.lengths, gaps
-    )
+    return Pool(owners, np.asarray(category, np.int64), _slots(texts, bits), texts.starts, texts.lengths, gaps)
 
 
 def _least(values: NDArray[np.int64], texts: Texts) -> NDArray[np.int64]:

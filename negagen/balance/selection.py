@@ -30,13 +30,12 @@ class Policy:
     """How a mode of blindness draws: see `POLICIES`.
 
     `pool` candidates are made a caption. Below `floor` (energy plus noise, in nats) a candidate is not taken, below
-    `last` not even as its caption's only one. `strength` scales what was fitted.
+    `last` not even as its caption's only one.
     """
 
     pool: int
     floor: float
     last: float
-    strength: float = 1.0
 
 
 POLICIES: Final = {
@@ -45,12 +44,15 @@ POLICIES: Final = {
 }
 
 
+BLINDNESS: Final = ("off", *POLICIES)
+
+
 @dataclass(frozen=True, slots=True)
 class Tilt:
     """Fitted weights, in nats / SCALE.
 
-    `table` int64 [folds, 2**bits] by feature, `bins` int64 [folds, categories, MODELS, BINS] by gap, `units` int64
-    [MODELS] each model's typical gap. Fold f's weights were fitted without the captions of fold f.
+    `table` int64 [groups, 2**bits] by feature, `bins` int64 [groups, categories, MODELS, BINS] by gap, `units` int64
+    [MODELS] each model's typical gap. Weights of group g are for captions of group g, and were fitted on others.
     """
 
     table: NDArray[np.int64]
@@ -65,18 +67,15 @@ def gap_bins(gaps: NDArray[np.int64], units: NDArray[np.int64]) -> tuple[NDArray
     return np.searchsorted(edges, size, side="right"), np.sign(gaps)
 
 
-def tilted(pool: Pool, tilt: Tilt, folds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The energy of each candidate in nats / SCALE: int64 [N]. `folds` int64 [C] are the captions' folds, -1 for none."""
-    out = np.zeros(len(pool.owner), np.int64)
-    if not len(out):
-        return out
-    place, sign = gap_bins(pool.gaps, tilt.units)
-    fold = np.maximum(folds, 0)[pool.owner]
-    columns = np.arange(pool.gaps.shape[1])
-    out += (tilt.bins[fold[:, None], pool.category[:, None], columns, place] * sign).sum(axis=1)
-    for each in np.unique(fold):
-        mine = fold == each
-        out[mine] += energies(pool, tilt.table[each])[mine]
+def tilted(
+    pool: Pool, table: NDArray[np.int64], bins: NDArray[np.int64], units: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The energy of each candidate under one group's weights (see `Tilt`), in nats / SCALE: int64 [N]."""
+    if not len(pool.owner):
+        return np.zeros(0, np.int64)
+    place, sign = gap_bins(pool.gaps, units)
+    by_gap = bins[pool.category[:, None], np.arange(pool.gaps.shape[1]), place] * sign
+    out: NDArray[np.int64] = energies(pool, table) + by_gap.sum(axis=1)
     return out
 
 
@@ -99,12 +98,10 @@ def noise(pool: Pool, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.rint(-np.log(-np.log(u)) * SCALE).astype(np.int64)
 
 
-def choose(
-    pool: Pool, energy: NDArray[np.int64], drawn: NDArray[np.int64], k: int, policy: Policy
-) -> list[list[int]]:
+def choose(pool: Pool, drawn: NDArray[np.int64], k: int, policy: Policy) -> list[list[int]]:
     """For each caption, its chosen candidates (indices into the pool), best first.
 
-    At most half of k, rounded up, are of one category unless others run out. `drawn` is `energy` plus noise.
+    At most half of k, rounded up, are of one category unless others run out. `drawn` is energy plus noise.
     """
     floor, last = round(policy.floor * SCALE), round(policy.last * SCALE)
     quota = (k + 1) // 2

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from negagen.lexicon import Lexicon
 from negagen.seeding import key_of
-from negagen.types import Candidate, Parse
+from negagen.types import Parse, Splice
 
 START: Final = "\x02"
 END: Final = "\x03"
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
 _MAX_WORDS: Final = 200_000
 _ARTICLES: Final = {"an": "a"}
 _NOUN_TAGS: Final = ("NN", "NNS")
@@ -64,18 +66,25 @@ class Words:
         return word
 
 
-def words_of(parse: Parse) -> list[str]:
-    """The caption's tokens in lower case."""
-    return [token.lower for token in parse.tokens]
+def split(text: str) -> list[str]:
+    """Words and punctuation marks of a text, in lower case: a "close-up" is three."""
+    return _WORD.findall(text.lower())
 
 
-def edited(words: Sequence[str], candidate: Candidate) -> list[str]:
-    """The caption's `words` after the candidate's splices, in lower case; articles are left as they were."""
+def words_of(parse: Parse) -> list[list[str]]:
+    """The words of each of the caption's tokens."""
+    return [[token.lower] if token.lower.isalnum() else split(token.lower) for token in parse.tokens]
+
+
+def edited(tokens: Sequence[list[str]], splices: Sequence[Splice]) -> list[str]:
+    """The words of a caption, given by token, after `splices`; articles are left as they were."""
     out: list[str] = []
     at = 0
-    for start, stop, text in candidate.splices:
-        out += words[at:start]
-        out += text.lower().split()
+    for start, stop, text in splices:
+        for token in tokens[at:start]:
+            out += token
+        out += split(text)
         at = stop
-    out += words[at:]
+    for token in tokens[at:]:
+        out += token
     return out

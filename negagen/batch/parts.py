@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from negagen.atomic import written_aside
 from negagen.batch import schema as schemas
-from negagen.batch.atomic import written_aside
 from negagen.batch.stats import Counts
 from negagen.errors import OutputError
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from negagen.batch.atomic import explained
+from negagen.atomic import explained
 from negagen.errors import OutputError
 
 

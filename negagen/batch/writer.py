@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from negagen.atomic import explained, flush
 from negagen.batch import schema as schemas
-from negagen.batch.atomic import explained, flush
 from negagen.batch.table import attach
 
 

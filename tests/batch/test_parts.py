@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from negagen.batch import TableNegator
-from negagen.batch.atomic import written_aside
+from negagen.atomic import written_aside
 from negagen.batch.parts import Parts
 from negagen.errors import OutputError
 from tests.batch.files import captions

@@ -1,0 +1,132 @@
+"""The step between checks and output: which of a caption's candidates become its negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from negagen.balance.fit import Draw
+from negagen.balance.model import BlindModel, category_numbers, fold_of
+from negagen.balance.ngrams import SCALE
+from negagen.balance.pool import Pool
+from negagen.balance.selection import Policy, crowding
+from negagen.balance.words import Words, edited, words_of
+from negagen.lexicon import Entry, Lexicon
+from negagen.ruleset import Rule
+from negagen.types import Candidate, Parse, Verdict
+
+_ONE_WAY: Final = -3.0  # nats: what is offered one way only is the last resort
+
+
+class Option(NamedTuple):
+    """A candidate that passed the checks, with its rule and verdict."""
+
+    rule: Rule
+    candidate: Candidate
+    verdict: Verdict
+
+
+class Choice(NamedTuple):
+    """A chosen option: its number among the caption's, the gap of the word model and the energy, both in nats."""
+
+    number: int
+    lm_gap: float
+    blind: float
+    forced: bool
+
+
+class Gathered(NamedTuple):
+    """A caption's options, the key of its draws, and the fold that it or its picture is in."""
+
+    parse: Parse
+    options: Sequence[Option]
+    key: int
+    fold: int
+
+
+class Blinder:
+    """Draws negatives from pools of options so that texts alone tell nothing (see `negagen.balance.selection`)."""
+
+    def __init__(self, lexicon: Lexicon, rules: Sequence[Rule], policy: Policy) -> None:
+        self.policy = policy
+        self.words = Words(lexicon)
+        self._numbers = category_numbers()
+        self._look_up: dict[str, Callable[[str], Entry | None]] = {
+            "object": lexicon.noun, "attribute": lexicon.attribute, "action": lexicon.action
+        }  # fmt: skip
+        self._lexicon = lexicon
+        self._two_way: dict[tuple[str, str, str], bool] = {}
+        totals = np.full(len(self._numbers), 1e-3)
+        for rule in rules:
+            totals[self._numbers[rule.category]] += rule.weight
+        self.prior: NDArray[np.int64] = np.rint(np.log(totals) * SCALE).astype(np.int64)
+
+    def choose(self, batch: Sequence[Gathered], model: BlindModel, k: int) -> list[list[Choice]]:
+        """Up to `k` choices for each caption, best first. What comes of a caption does not depend on the batch."""
+        folds = np.array([caption.fold for caption in batch], np.int64)
+        pool = self.pool(batch, model, folds)
+        if not len(pool.owner):
+            return [[] for _ in batch]
+        keys = np.array([caption.key for caption in batch], np.uint64)
+        share = self.share(batch, pool)
+        chosen, energy = model.select(pool, folds, keys, share, k, self.policy)
+        first = np.searchsorted(pool.owner, np.arange(len(batch))).tolist()
+        gaps = pool.gaps[:, 1]
+        floor = round(self.policy.floor * SCALE)
+        return [
+            [Choice(i - begin, gaps[i] / SCALE, energy[i] / SCALE, bool(energy[i] + share[i] < floor)) for i in mine]
+            for begin, mine in zip(first, chosen, strict=True)
+        ]
+
+    def draw(self, batch: Sequence[Gathered], model: BlindModel) -> Draw:
+        """The batch as fitting wants it."""
+        pool = self.pool(batch, model, np.array([caption.fold for caption in batch], np.int64))
+        return Draw(pool, np.array([caption.key for caption in batch], np.uint64), self.share(batch, pool))
+
+    def pool(self, batch: Sequence[Gathered], model: BlindModel, folds: NDArray[np.int64]) -> Pool:
+        """All options of the batch, measured."""
+        captions: list[list[str]] = []
+        candidates: list[list[str]] = []
+        owner: list[int] = []
+        category: list[int] = []
+        for number, (parse, options, _, _) in enumerate(batch):
+            tokens = words_of(parse)
+            captions.append([word for token in tokens for word in token])
+            for option in options:
+                candidates.append(edited(tokens, option.candidate.splices))
+                owner.append(number)
+                category.append(self._numbers[option.rule.category])
+        return model.measure(self.words, captions, candidates, owner, category, folds)
+
+    def share(self, batch: Sequence[Gathered], pool: Pool) -> NDArray[np.int64]:
+        """Log weights of the options before the tilt, in nats / SCALE: int64 [N]."""
+        one_way = [not self.is_two_way(option.candidate) for caption in batch for option in caption.options]
+        return crowding(pool, self.prior) + np.array(one_way, np.int64) * round(_ONE_WAY * SCALE)
+
+    def is_two_way(self, candidate: Candidate) -> bool:
+        """Whether the lexicon would replace the new word by the old one too.
+
+        If it would not, the new word is more often put in than taken out, or the old one the other way round, and
+        either is telling. Other edits than replacements of words are taken as they are.
+        """
+        if candidate.operation != "replace" or candidate.role == "count":
+            return True
+        key = (candidate.role, candidate.old, candidate.new)
+        found = self._two_way.get(key)
+        if found is None:
+            found = self._two_way[key] = self._offers(*key)
+        return found
+
+    def _offers(self, role: str, old: str, new: str) -> bool:
+        if role == "relation":
+            relation = self._lexicon.relation(new)
+            return relation is not None and any(old in sense.replacements for sense in relation.senses)
+        look_up = self._look_up.get(role)
+        entry = look_up(new) if look_up is not None else None
+        return entry is not None and (old in entry.replacements or any(old in s.replacements for s in entry.senses))
+
+
+__all__ = ["Blinder", "Choice", "Gathered", "Option", "fold_of"]

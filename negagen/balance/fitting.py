@@ -1,0 +1,123 @@
+"""Fits a blindness model to captions: one pass counts all of them, a sample of them teaches the tilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from negagen.balance.features import flatten
+from negagen.balance.fit import Draw, fit_tilt
+from negagen.balance.model import FOLDS, GROUPS, BlindModel, assemble, fold_of
+from negagen.balance.ngrams import NgramCounts
+from negagen.balance.pool import MODELS
+from negagen.balance.selection import BINS, POLICIES, Tilt
+from negagen.balance.words import Words, split
+from negagen.types import CATEGORIES
+
+if TYPE_CHECKING:
+    from negagen.negator import Negator
+
+ENOUGH: Final = 2_000
+"""Captions below which a fitted model would be worse than the bundled one."""
+
+SAMPLE: Final = 8_000
+EPOCHS: Final = 8
+_BATCH: Final = 128
+_TABLE_BITS: Final = 18
+_CHUNK: Final = 4096
+
+
+def fit_model(
+    negator: Negator,
+    captions: Callable[[], Iterable[tuple[str, object]]],
+    rows: int,
+    *,
+    folds: int = FOLDS,
+    sample: int = SAMPLE,
+    about: dict[str, Any] | None = None,
+) -> BlindModel:
+    """A model of the captions, for negators of the same rules, k and blindness as `negator`.
+
+    `captions()` gives (text, group) pairs, of which there are `rows`; it is called twice. Captions of one picture have
+    the same group, or else each its own. With `folds` = 1 the model does not leave captions out of their own judgement,
+    and serves for others only.
+    """
+    counts, classes = _counted(negator.blinder.words, captions(), rows, folds)
+    empty = Tilt(
+        np.zeros((GROUPS, 1 << _TABLE_BITS), np.int64),
+        np.zeros((GROUPS, len(CATEGORIES), MODELS, BINS), np.int64),
+        np.ones(MODELS, np.int64),
+    )
+    model = assemble(counts, classes, empty, {})
+    taken = _sample(captions(), rows, sample)
+    # Parts of a sample are parted by group, so that each group's weights come from the other's captions.
+    draws = [
+        _draws(negator, model, [pair for pair in taken if fold_of(pair[1]) % GROUPS == group])
+        for group in range(GROUPS)
+    ]
+    tilt = fit_tilt(
+        draws,
+        len(CATEGORIES),
+        k=negator.k,
+        policy=POLICIES[negator.blindness],
+        bits=_TABLE_BITS,
+        epochs=EPOCHS,
+    )
+    described = {
+        "captions": rows,
+        "sample": len(taken),
+        "blindness": negator.blindness,
+        "k": negator.k,
+        **(about or {}),
+    }
+    return assemble(counts, classes, tilt, described)
+
+
+def _counted(
+    words: Words, captions: Iterable[tuple[str, object]], rows: int, folds: int
+) -> tuple[NgramCounts, NgramCounts]:
+    bits = min(24, max(18, (rows * 24).bit_length()))
+    counts = NgramCounts(np.zeros((folds, 1 << bits), np.int32))
+    classes = NgramCounts(np.zeros((folds, 1 << min(bits, 20)), np.int32))
+    chunk: list[list[str]] = []
+    fold: list[int] = []
+
+    def flush() -> None:
+        texts = flatten(words, chunk)
+        where = np.array(fold, np.int64)
+        counts.add(texts.keys, texts, where)
+        classes.add(texts.classes, texts, where)
+        chunk.clear()
+        fold.clear()
+
+    for text, group in captions:
+        chunk.append(split(text))
+        fold.append(fold_of(group) % folds)
+        if len(chunk) == _CHUNK:
+            flush()
+    if chunk:
+        flush()
+    return counts, classes
+
+
+def _sample(captions: Iterable[tuple[str, object]], rows: int, wanted: int) -> list[tuple[str, object]]:
+    """At most `wanted` of the captions, at even distances."""
+    out: list[tuple[str, object]] = []
+    for number, pair in enumerate(captions):
+        if number * wanted // max(rows, wanted) >= len(out):
+            out.append(pair)
+    return out[:wanted]
+
+
+def _draws(negator: Negator, model: BlindModel, captions: Sequence[tuple[str, object]]) -> list[Draw]:
+    texts, groups = [text for text, _ in captions], [group for _, group in captions]
+    return [
+        negator.blinder.draw(batch, model)
+        for batch in negator.gathered(texts, groups=groups, batch_size=_BATCH)
+        if batch
+    ]
+
+
+__all__ = ["ENOUGH", "fit_model"]
