@@ -56,6 +56,7 @@ class Work:
     source: Source
     column: str
     id_column: str | None
+    image_id_column: str | None = None
 
 
 class Executor(Protocol):
@@ -88,9 +89,9 @@ class _Maker:
         with _kept_from_collector(), warnings.catch_warnings(record=True) as caught:
             negator = work.spec.build()
         self.identity = Identity.of(negator, tuple(str(warning.message) for warning in caught))
-        self._negator = TableNegator(negator, work.column, work.id_column)
-        columns = [work.column] if work.id_column is None else [work.column, work.id_column]
-        self._stream = RowStream(work.source, columns)
+        self._negator = TableNegator(negator, work.column, work.id_column, image_id_column=work.image_id_column)
+        columns = {work.column, work.id_column, work.image_id_column} - {None}
+        self._stream = RowStream(work.source, [name for name in columns if name is not None])
 
     def make(self, task: Task, folder: Path, plan: str) -> Done:
         table, counts = self._negator.columns(self._stream.read(task.start, task.stop))

@@ -54,6 +54,7 @@ def make_plan(
     *,
     column: str,
     id_column: str | None = None,
+    image_id_column: str | None = None,
     flat: bool = False,
     limit: int | None = None,
 ) -> Plan:
@@ -68,6 +69,7 @@ def make_plan(
         "negator": identity.fingerprint,
         "column": column,
         "id_column": id_column,
+        "image_id_column": image_id_column,
         "flat": flat,
         "rows": rows,
         "part_rows": part_rows,

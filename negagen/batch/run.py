@@ -13,6 +13,7 @@ import pyarrow as pa
 import negagen
 from negagen.batch import schema as schemas
 from negagen.batch.executors import Done, Task, Work, executor_for
+from negagen.batch.fitting import with_model
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan
 from negagen.batch.source import RowStream, Source, open_source
@@ -22,12 +23,14 @@ from negagen.batch.target import Lock, check_target
 from negagen.batch.writer import Output
 from negagen.errors import InputError, ResumeError
 
+_IMAGE_ID = "image_id"
 Resume = Literal["auto", "never", "require"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to do. `limit` takes the first rows only; `flat` writes one row a negative.
+    """What to do. Captions with the same value in `image_id_column` are of one picture: "" is for none, None for the
+    column `image_id` where there is one. `limit` takes the first rows only; `flat` writes one row a negative.
 
     `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
     "require" fails if there are none.
@@ -38,6 +41,7 @@ class Job:
     spec: NegatorSpec = field(default_factory=NegatorSpec)
     column: str = "caption"
     id_column: str | None = None
+    image_id_column: str | None = None
     flat: bool = False
     workers: int = 1
     resume: Resume = "auto"
@@ -106,6 +110,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     schemas.check_caption_column(source.schema, job.column, str(source))
     if job.id_column is not None:
         schemas.check_id_column(source.schema, job.id_column, str(source))
+    image_ids = _image_ids(job, source)
     schemas.output_schema(source.schema, job.flat, str(source))
 
     folder = parts_folder(output)
@@ -114,10 +119,25 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     finished = False
     try:
         check_target(output, [], job.overwrite)  # a run that held the lock until now may have written it
-        with executor_for(Work(job.spec, source, job.column, job.id_column), job.workers) as executor:
+        spec = with_model(
+            job.spec,
+            source,
+            folder,
+            column=job.column,
+            image_id_column=image_ids,
+            limit=job.limit,
+        )
+        work = Work(spec, source, job.column, job.id_column, image_ids)
+        with executor_for(work, job.workers) as executor:
             identity = executor.identity()
             plan = make_plan(
-                source, identity, column=job.column, id_column=job.id_column, flat=job.flat, limit=job.limit
+                source,
+                identity,
+                column=job.column,
+                id_column=job.id_column,
+                image_id_column=image_ids,
+                flat=job.flat,
+                limit=job.limit,
             )
             run = _Run(job, source, plan, Parts(folder, plan.fingerprint), progress)
             run.take_over()
@@ -261,6 +281,17 @@ def _footer(identity: Identity, plan: Plan, column: str, flat: bool) -> dict[str
         "lexicon": config.get("lexicon", ""),
         "seed": str(config.get("seed", "")),
     }
+
+
+def _image_ids(job: Job, source: Source) -> str | None:
+    """The column that names the pictures, or None; raises `InputError` for a wrong one that was asked for."""
+    if job.image_id_column is None:
+        found = source.schema.get_all_field_indices(_IMAGE_ID)
+        usable = len(found) == 1 and schemas.is_id(source.schema.field(found[0]).type)
+        return _IMAGE_ID if usable else None
+    if job.image_id_column:
+        schemas.check_id_column(source.schema, job.image_id_column, str(source))
+    return job.image_id_column or None
 
 
 def _check_numbers(job: Job) -> None:

@@ -117,11 +117,16 @@ def check_id_column(source: pa.Schema, column: str, where: str) -> None:
     if len(found) > 1:
         raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
     kind = source.field(found[0]).type
-    if not (is_text(kind) or pa.types.is_integer(kind)):
+    if not is_id(kind):
         raise InputError(
             f"column {column!r} of {where} is {kind}, but ids are strings or integers. Columns that would"
             f" do: {', '.join(map(repr, suggestions)) or 'none'}."
         )
+
+
+def is_id(kind: pa.DataType) -> bool:
+    """Whether `kind` can hold ids: text or integers."""
+    return is_text(kind) or bool(pa.types.is_integer(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -27,8 +27,14 @@ class NegatorLike(Protocol):
         """The settings, as JSON values."""
         ...
 
-    def pipe(self, texts: Iterable[str | None], keys: Iterable[str | None] | None = None) -> Iterator[Result]:
-        """One `Result` a text, in order. A key of None stands for the caption itself."""
+    def pipe(
+        self,
+        texts: Iterable[str | None],
+        keys: Iterable[str | None] | None = None,
+        *,
+        groups: Iterable[str | None] | None = None,
+    ) -> Iterator[Result]:
+        """One `Result` a text, in order. A key of None stands for the caption itself; `groups` name the pictures."""
         ...
 
 

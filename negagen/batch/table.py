@@ -36,6 +36,8 @@ class TableNegator:
         column: name of the captions' column: string, large_string, string_view or a dictionary of these.
         id_column: strings or integers that key the randomness. By default the caption is its own key:
             the same caption then gets the same negatives wherever it stands.
+        image_id_column: strings or integers that name each caption's picture, for a blindness model that was
+            fitted with them.
         flat: give one row per negative instead, with `negative`, `negative_rule`, ... as plain columns.
             Rows without a negative then leave no row.
 
@@ -44,16 +46,23 @@ class TableNegator:
     """
 
     def __init__(
-        self, negator: NegatorLike, column: str = "caption", id_column: str | None = None, flat: bool = False
+        self,
+        negator: NegatorLike,
+        column: str = "caption",
+        id_column: str | None = None,
+        flat: bool = False,
+        image_id_column: str | None = None,
     ) -> None:
         self.negator = negator
         self.column = column
         self.id_column = id_column
         self.flat = flat
+        self.image_id_column = image_id_column
 
     def __repr__(self) -> str:
         return (
-            f"TableNegator({self.negator!r}, column={self.column!r}, id_column={self.id_column!r}, flat={self.flat!r})"
+            f"TableNegator({self.negator!r}, column={self.column!r}, id_column={self.id_column!r}, flat={self.flat!r},"
+            f" image_id_column={self.image_id_column!r})"
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -66,13 +75,16 @@ class TableNegator:
         schemas.check_caption_column(table.schema, self.column, "the table")
         if self.id_column is not None:
             schemas.check_id_column(table.schema, self.id_column, "the table")
+        if self.image_id_column is not None:
+            schemas.check_id_column(table.schema, self.image_id_column, "the table")
         counts = Counts()
         batches = []
         for start in range(0, table.num_rows, _CHUNK):
             chunk = table.slice(start, _CHUNK)
-            texts, broken = _strings(chunk.column(self.column))
-            keys = None if self.id_column is None else _keys(chunk.column(self.id_column))
-            results = list(self.negator.pipe(texts, keys))
+            texts, broken = strings(chunk.column(self.column))
+            keys = None if self.id_column is None else strings(chunk.column(self.id_column))[0]
+            groups = None if self.image_id_column is None else strings(chunk.column(self.image_id_column))[0]
+            results = list(self.negator.pipe(texts, keys, groups=groups))
             for row in broken:
                 results[row] = replace(results[row], status="error", reason=_NOT_UTF8)
             counts.add(Counts.of(results))
@@ -161,8 +173,13 @@ def _text(values: Iterable[Any], get: Callable[[Any], str]) -> pa.StringArray:
     return pa.array(list(map(get, values)), pa.string())
 
 
-def _strings(column: pa.ChunkedArray) -> tuple[list[str | None], list[int]]:
-    """Python strings, and the rows that are not UTF-8 (Arrow does not check; they come as None)."""
+def strings(column: pa.ChunkedArray) -> tuple[list[str | None], list[int]]:
+    """A column of text or integers as Python strings, and the rows that are not UTF-8.
+
+    Arrow does not check the encoding; such rows come as None.
+    """
+    if pa.types.is_integer(column.type):
+        column = column.cast(pa.string())
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     try:
@@ -178,11 +195,6 @@ def _strings(column: pa.ChunkedArray) -> tuple[list[str | None], list[int]]:
             texts.append(None)
             broken.append(row)
     return texts, broken
-
-
-def _keys(column: pa.ChunkedArray) -> list[str | None]:
-    keys, _ = _strings(column.cast(pa.string()) if pa.types.is_integer(column.type) else column)
-    return keys
 
 
 def _take(column: pa.ChunkedArray, rows: pa.Array) -> pa.ChunkedArray:

@@ -51,6 +51,26 @@ def generate(
     pipeline: Annotated[
         str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
     ] = "bundled",
+    blindness: Annotated[
+        Literal["off", "balanced", "strict"],
+        typer.Option(
+            help="Draw negatives so that texts alone give nothing away: fewer of them, and harder to tell, or off."
+        ),
+    ] = "balanced",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="What to draw by, a file of `negagen fit`. [default: fitted on the input, if it has 2,000 captions]",
+            show_default=False,
+        ),
+    ] = None,
+    image_id_column: Annotated[
+        str | None,
+        typer.Option(
+            help='The column that names each caption\'s picture; "" for none. [default: image_id, if there is one]',
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")] = 1,
     resume: Annotated[
         Literal["auto", "never", "require"],
@@ -89,6 +109,8 @@ def generate(
         "rules": [str(path) for path in rules] if rules else None,
         "categories": [name.strip() for name in categories.split(",")] if categories is not None else None,
         "pipeline": pipeline,
+        "blindness": blindness,
+        "model": None if model is None else str(model),
     }
     job = Job(
         inputs=inputs,
@@ -96,6 +118,7 @@ def generate(
         spec=NegatorSpec(options),
         column=column,
         id_column=id_column,
+        image_id_column=image_id_column,
         flat=flat,
         workers=workers or _cores(),
         resume=resume,

@@ -47,7 +47,9 @@ class SwapNegator:
     def config(self) -> Mapping[str, object]:
         return {"k": 1, "seed": self.seed, "rules": "none", "pipeline": "none", "lexicon": "none"}
 
-    def pipe(self, texts: Iterable[str | None], keys: Iterable[str | None] | None = None) -> Iterator[Result]:
+    def pipe(
+        self, texts: Iterable[str | None], keys: Iterable[str | None] | None = None, groups: object = None
+    ) -> Iterator[Result]:
         texts = list(texts)
         keys = [None] * len(texts) if keys is None else list(keys)
         for text, key in zip(texts, keys, strict=True):
