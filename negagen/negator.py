@@ -69,7 +69,7 @@ class Negator:
         pipeline: str = DEFAULT_PIPELINE,
         epoch: int = 0,
         explain: bool = False,
-        blindness: str = "off",
+        blindness: str = "balanced",
         model: str | Path | None = None,
     ) -> None:
         if not isinstance(k, int) or not 1 <= k <= 64:

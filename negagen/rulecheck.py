@@ -30,7 +30,7 @@ def check_rules(rules: Sequence[Rule], pipeline: str = DEFAULT_PIPELINE) -> list
 
 
 def _failures(rule: Rule, pipeline: str) -> list[str]:
-    negator = Negator(k=64, rules=[rule], categories=[rule.category], pipeline=pipeline)
+    negator = Negator(k=64, rules=[rule], categories=[rule.category], pipeline=pipeline, blindness="off")
     failures = []
     for example in rule.example:
         texts: set[str] = set()

@@ -77,4 +77,5 @@ def uniforms(keys: NDArray[np.uint64], numbers: NDArray[np.uint64]) -> NDArray[n
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
-    return ((z >> np.uint64(12)).astype(np.float64) + 0.5) / float(1 << 52)
+    out: NDArray[np.float64] = ((z >> np.uint64(12)).astype(np.float64) + 0.5) / float(1 << 52)
+    return out

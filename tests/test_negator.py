@@ -15,7 +15,7 @@ from negagen.ruleset import TEMPLATE
 from negagen.types import Result
 from tests.strategies import captions
 
-NEGATOR = Negator(k=4, seed=0)
+NEGATOR = Negator(k=4, seed=0, blindness="off")
 CAPTION = "A brown dog chases a white cat across the wooden bridge"
 
 
@@ -58,7 +58,7 @@ def test_neither_batch_nor_order_matters(batch: list[str], size: int) -> None:
 
 
 def test_seed_epoch_and_key_change_the_draw() -> None:
-    other = Negator(k=4, seed=1)
+    other = Negator(k=4, seed=1, blindness="off")
     base = texts(NEGATOR(CAPTION))
     assert texts(NEGATOR(CAPTION)) == base
     assert texts(other(CAPTION)) != base
@@ -67,7 +67,7 @@ def test_seed_epoch_and_key_change_the_draw() -> None:
 
 
 def test_fingerprint_follows_the_configuration() -> None:
-    assert Negator(k=4, seed=0).fingerprint == NEGATOR.fingerprint
+    assert Negator(k=4, seed=0, blindness="off").fingerprint == NEGATOR.fingerprint
     assert Negator(k=3, seed=0).fingerprint != NEGATOR.fingerprint
     assert Negator(k=4, seed=0, categories=["negate"]).fingerprint != NEGATOR.fingerprint
 
@@ -108,7 +108,7 @@ def test_shuffles_are_off_unless_asked_for() -> None:
 
 
 def test_explain_fills_in_what_was_refused() -> None:
-    result = Negator(k=64, explain=True)("Two dogs next to a cat and five black birds")
+    result = Negator(k=64, explain=True, blindness="off")("Two dogs next to a cat and five black birds")
     assert result.rejected
     assert all(rejection.text and rejection.reason for rejection in result.rejected)
 

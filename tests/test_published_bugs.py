@@ -8,7 +8,7 @@ import pytest
 from negagen import Negator
 from negagen.types import Negative
 
-NEGATOR = Negator(k=64)
+NEGATOR = Negator(k=64, blindness="off")
 EPOCHS = 6
 
 

@@ -18,7 +18,7 @@ from negagen.lexicon import Entry, Lexicon
 from negagen.ruleset import Rule
 from negagen.types import Candidate, Parse, Verdict
 
-_ONE_WAY: Final = -3.0  # nats: what is offered one way only is the last resort
+_ONE_WAY: Final = -6.0  # nats: what is offered one way only is the last resort
 
 
 class Option(NamedTuple):

@@ -17,7 +17,7 @@ _FINAL: Final = np.uint64(0xD6E8FEB86659FD93)
 
 
 class Texts(NamedTuple):
-    """N texts, flat. `keys` and `classes` are uint64 [T]: each text begins with two start marks and ends with an end mark.
+    """N texts, flat: each begins with two start marks and ends with an end mark. `keys`, `classes` are uint64 [T].
 
     `places` int64 [P] are the indices of the words and end marks, `starts` int64 [N] where each text's places begin
     in `places`, `lengths` int64 [N] their number.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ENOUGH: Final = 2_000
 """Captions below which a fitted model would be worse than the bundled one."""
 
-SAMPLE: Final = 8_000
+SAMPLE: Final = 12_000
 EPOCHS: Final = 8
 _BATCH: Final = 128
 _TABLE_BITS: Final = 18

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class BlindModel:
         arrays = _arrays(self.counts, self.classes, self.tilt)
         about = np.frombuffer(json.dumps({"format": FORMAT, **self.about}, sort_keys=True).encode(), np.uint8)
         with written_aside(path) as aside, aside.open("wb") as sink:
-            np.savez_compressed(sink, about=about, **arrays)
+            np.savez_compressed(sink, allow_pickle=False, about=about, **arrays)
 
 
 def assemble(counts: NgramCounts, classes: NgramCounts, tilt: Tilt, about: dict[str, Any]) -> BlindModel:
@@ -110,9 +111,12 @@ def assemble(counts: NgramCounts, classes: NgramCounts, tilt: Tilt, about: dict[
 
 
 def load_model(path: str | Path) -> BlindModel:
-    """The model that `BlindModel.save` wrote. Raises `ModelError` if the file is missing, damaged or of another format."""
+    """The model that `BlindModel.save` wrote.
+
+    Raises `ModelError` if the file is missing, damaged or of another format.
+    """
     try:
-        with np.load(Path(path), allow_pickle=False) as data:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
             about = json.loads(bytes(data["about"]))
             if about.pop("format", None) != FORMAT:
                 raise ModelError(f"{path}: made by another version of negagen; fit it again with `negagen fit`.")
@@ -121,8 +125,10 @@ def load_model(path: str | Path) -> BlindModel:
             table = np.zeros(tuple(data["table_shape"]), np.int64)
             table.ravel()[data["table_at"]] = data["table"]
             tilt = Tilt(table, data["bins"].astype(np.int64), data["units"].astype(np.int64))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: not a model of `negagen fit` ({error}).") from error
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} does not exist: make it with `negagen fit CAPTIONS -o {path}`.") from error
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise ModelError(f"{path}: not a model of `negagen fit`, or damaged: fit it again.") from error
     if tilt.bins.shape[1:] != (len(CATEGORIES), MODELS, BINS):
         raise ModelError(f"{path}: made by another version of negagen; fit it again with `negagen fit`.")
     return assemble(NgramCounts(counts), NgramCounts(classes), tilt, about)

@@ -57,17 +57,15 @@ class NgramCounts:
         def count(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
             at = slots(hashes, self.bits)
             own = np.where(known, self.table[np.maximum(fold, 0), at], 0)
-            return (total[at] - own).astype(np.float64)
+            left: NDArray[np.float64] = (total[at] - own).astype(np.float64)
+            return left
 
         seen = [count(hashes) for hashes in grams(keys, texts.places)]
         before = [count(hashes) for hashes in _contexts(keys, texts.places)]
-        p = 1.0 / _VOCABULARY
-        unigram = np.zeros(0)
+        by_order = [np.full(len(texts.places), 1.0 / _VOCABULARY)]
         for order in range(ORDER):
-            p = (seen[order] + _PRIOR[order] * p) / (before[order] + _PRIOR[order])
-            if order == 0:
-                unigram = p
-        return _fixed(unigram), _fixed(p)
+            by_order.append((seen[order] + _PRIOR[order] * by_order[-1]) / (before[order] + _PRIOR[order]))
+        return _fixed(by_order[1]), _fixed(by_order[-1])
 
 
 def _contexts(keys: NDArray[np.uint64], places: NDArray[np.int64]) -> list[NDArray[np.uint64]]:
@@ -77,4 +75,5 @@ def _contexts(keys: NDArray[np.uint64], places: NDArray[np.int64]) -> list[NDArr
 
 
 def _fixed(p: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(np.log(p) * SCALE).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(np.log(p) * SCALE).astype(np.int64)
+    return whole

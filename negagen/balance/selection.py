@@ -1,8 +1,8 @@
 """Which candidates become negatives: a draw, tilted so that a judge of texts alone finds nothing to go by.
 
 The draw is exponentially tilted: candidate n of caption c has the energy w.(f(n) - f(c)) plus a weight for the bin in
-which its gap falls in each language model's scores, antisymmetric in the gap. `negagen.balance.fit` finds the weights at
-which the features of the negatives drawn add up to those of their captions, and gaps lie mirrored around zero: there
+which its gap falls in each language model's scores, antisymmetric in the gap. `negagen.balance.fit` finds the weights
+at which the features of the negatives drawn add up to those of their captions, and gaps lie mirrored around zero: there
 the best linear judge of these features is at chance. Noise is Gumbel's, so that the k largest sums are a sample without
 replacement (Kool et al., arXiv 1903.06059). All sums are of whole numbers: no order of summation changes a draw.
 """
@@ -39,8 +39,8 @@ class Policy:
 
 
 POLICIES: Final = {
-    "balanced": Policy(pool=16, floor=-2.0, last=-6.0),
-    "strict": Policy(pool=32, floor=-0.5, last=-3.0),
+    "balanced": Policy(pool=16, floor=-1.0, last=-14.0),
+    "strict": Policy(pool=32, floor=0.5, last=-4.0),
 }
 
 
@@ -87,7 +87,8 @@ def crowding(pool: Pool, prior: NDArray[np.int64]) -> NDArray[np.int64]:
     kinds = len(prior)
     cell = pool.owner * kinds + pool.category
     size = np.bincount(cell, minlength=pool.captions * kinds)[cell]
-    return prior[pool.category] - np.rint(np.log(size) * SCALE).astype(np.int64)
+    out: NDArray[np.int64] = prior[pool.category] - np.rint(np.log(size) * SCALE).astype(np.int64)
+    return out
 
 
 def noise(pool: Pool, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -95,7 +96,8 @@ def noise(pool: Pool, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     first = np.searchsorted(pool.owner, np.arange(pool.captions))
     number = np.arange(len(pool.owner)) - first[pool.owner]
     u = uniforms(keys[pool.owner], number.astype(np.uint64))
-    return np.rint(-np.log(-np.log(u)) * SCALE).astype(np.int64)
+    out: NDArray[np.int64] = np.rint(-np.log(-np.log(u)) * SCALE).astype(np.int64)
+    return out
 
 
 def choose(pool: Pool, drawn: NDArray[np.int64], k: int, policy: Policy) -> list[list[int]]:

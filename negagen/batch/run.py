@@ -16,14 +16,13 @@ from negagen.batch.executors import Done, Task, Work, executor_for
 from negagen.batch.fitting import with_model
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan
-from negagen.batch.source import RowStream, Source, open_source
+from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import Identity, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
 from negagen.batch.target import Lock, check_target
 from negagen.batch.writer import Output
 from negagen.errors import InputError, ResumeError
 
-_IMAGE_ID = "image_id"
 Resume = Literal["auto", "never", "require"]
 
 
@@ -110,7 +109,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     schemas.check_caption_column(source.schema, job.column, str(source))
     if job.id_column is not None:
         schemas.check_id_column(source.schema, job.id_column, str(source))
-    image_ids = _image_ids(job, source)
+    pictures = image_ids(source, job.image_id_column)
     schemas.output_schema(source.schema, job.flat, str(source))
 
     folder = parts_folder(output)
@@ -124,10 +123,10 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
             source,
             folder,
             column=job.column,
-            image_id_column=image_ids,
+            image_id_column=pictures,
             limit=job.limit,
         )
-        work = Work(spec, source, job.column, job.id_column, image_ids)
+        work = Work(spec, source, job.column, job.id_column, pictures)
         with executor_for(work, job.workers) as executor:
             identity = executor.identity()
             plan = make_plan(
@@ -135,7 +134,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
                 identity,
                 column=job.column,
                 id_column=job.id_column,
-                image_id_column=image_ids,
+                image_id_column=pictures,
                 flat=job.flat,
                 limit=job.limit,
             )
@@ -281,17 +280,6 @@ def _footer(identity: Identity, plan: Plan, column: str, flat: bool) -> dict[str
         "lexicon": config.get("lexicon", ""),
         "seed": str(config.get("seed", "")),
     }
-
-
-def _image_ids(job: Job, source: Source) -> str | None:
-    """The column that names the pictures, or None; raises `InputError` for a wrong one that was asked for."""
-    if job.image_id_column is None:
-        found = source.schema.get_all_field_indices(_IMAGE_ID)
-        usable = len(found) == 1 and schemas.is_id(source.schema.field(found[0]).type)
-        return _IMAGE_ID if usable else None
-    if job.image_id_column:
-        schemas.check_id_column(source.schema, job.image_id_column, str(source))
-    return job.image_id_column or None
 
 
 def _check_numbers(job: Job) -> None:

@@ -105,14 +105,14 @@ def check_caption_column(source: pa.Schema, column: str, where: str) -> None:
         raise InputError(f"column {column!r} of {where} is {kind}, but captions are strings.{hint}")
 
 
-def check_id_column(source: pa.Schema, column: str, where: str) -> None:
+def check_id_column(source: pa.Schema, column: str, where: str, option: str = "--id-column") -> None:
     """Raise `InputError` unless `column` stands there once and holds strings or integers."""
     suggestions = [field.name for field in source if is_text(field.type) or pa.types.is_integer(field.type)]
     found = source.get_all_field_indices(column)
     if not found:
         raise InputError(
             f"{where} has no column {column!r} for the ids. Columns that would do:"
-            f" {', '.join(map(repr, suggestions)) or 'none'}; or leave --id-column out."
+            f" {', '.join(map(repr, suggestions)) or 'none'}; or leave {option} out."
         )
     if len(found) > 1:
         raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")

@@ -12,7 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from negagen.batch.readers import InputFile, batches, format_of, survey
+from negagen.batch.schema import check_id_column, is_id
 from negagen.errors import InputError
+
+_IMAGE_ID = "image_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,19 @@ def _check_same(first: InputFile, other: InputFile) -> None:
         f"{other.path} has columns that {first.path} lacks:"
         f" {', '.join(map(repr, other.schema.names[len(first.schema) :]))}. {hint}"
     )
+
+
+def image_ids(source: Source, column: str | None) -> str | None:
+    """The column that names the pictures: `column`, `image_id` where there is one for None, None for "".
+
+    Raises `InputError` for a column that was asked for and is not there or holds no ids.
+    """
+    if column is None:
+        found = source.schema.get_all_field_indices(_IMAGE_ID)
+        return _IMAGE_ID if len(found) == 1 and is_id(source.schema.field(found[0]).type) else None
+    if column:
+        check_id_column(source.schema, column, str(source), option="--image-id-column")
+    return column or None
 
 
 class RowStream:

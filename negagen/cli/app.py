@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from negagen.cli.doctor import doctor
+from negagen.cli.fit import fit
 from negagen.cli.generate import generate
 from negagen.cli.inspect import inspect
 from negagen.cli.preview import preview
@@ -23,6 +24,7 @@ app = typer.Typer(
     epilog="Errors end with status 2; --debug, anywhere on the line, shows their traceback.",
 )
 app.command()(generate)
+app.command()(fit)
 app.command()(preview)
 app.command()(inspect)
 app.add_typer(rules, name="rules")

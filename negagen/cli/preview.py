@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,13 +27,21 @@ def preview(
     pipeline: Annotated[
         str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
     ] = "bundled",
+    blindness: Annotated[
+        Literal["off", "balanced", "strict"],
+        typer.Option(help="Off shows the first that pass the checks, else a draw as generate makes it."),
+    ] = "off",
+    model: Annotated[
+        Path | None,
+        typer.Option(help="What to draw by, a file of `negagen fit`. [default: the bundled one]", show_default=False),
+    ] = None,
     rejected: Annotated[bool, typer.Option("--rejected", help="Also show what was refused, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Show the negatives of one caption.
 
-    They are those that `generate` makes of the same caption with the same seed. Words that left
-    are red and struck, words that came green; without colour [-so-] and {+so+}.
+    With the same seed, blindness and model they are those that `generate` makes. Words that left are red
+    and struck, words that came green; without colour [-so-] and {+so+}.
 
     \b
     Examples:
@@ -50,6 +58,8 @@ def preview(
         categories=[name.strip() for name in categories.split(",")] if categories is not None else None,
         pipeline=pipeline,
         explain=rejected or as_json,
+        blindness=blindness,
+        model=model,
     )
     result = negator(caption)
     if as_json:

@@ -124,7 +124,7 @@ def train(
                 logits.float().flatten(0, 1), gold.flatten(), ignore_index=IGNORED, label_smoothing=0.03
             )
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()

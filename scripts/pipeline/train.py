@@ -242,7 +242,7 @@ def fit(
             )
             loss = (loss * weight.flatten()).sum() / weight[gold != IGNORED].sum()
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             running += loss.item()

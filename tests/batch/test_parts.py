@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from negagen.batch import TableNegator
 from negagen.atomic import written_aside
+from negagen.batch import TableNegator
 from negagen.batch.parts import Parts
 from negagen.errors import OutputError
 from tests.batch.files import captions

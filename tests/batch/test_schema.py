@@ -9,7 +9,7 @@ from negagen.batch import schema
 
 def test_the_columns_are_those_of_the_design() -> None:
     negative = schema.COLUMNS.field("negatives").type.value_type
-    assert [field.name for field in negative] == ["text", "rule", "category", "generator", "edits", "scores"]
+    assert [field.name for field in negative] == ["text", "rule", "category", "generator", "weight", "edits", "scores"]
     assert [field.name for field in negative.field("edits").type.value_type] == ["start", "end", "old", "new"]
     assert schema.COLUMNS.field("positives").type == schema.COLUMNS.field("negatives").type
     assert schema.COLUMNS.names == ["negatives", "positives", "status", "reason"]

@@ -35,8 +35,9 @@ def test_negatives_hold_what_the_negator_made() -> None:
             "rule": made.rule,
             "category": made.category,
             "generator": "rules",
+            "weight": 1.0,
             "edits": [{"start": e.start, "end": e.end, "old": e.old, "new": e.new} for e in made.edits],
-            "scores": {"similarity": 10.0},
+            "scores": {"similarity": 10.0, "lm_gap": None, "blind": None},
         }
     ]
     assert row["positives"] == row["negatives"]

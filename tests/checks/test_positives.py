@@ -4,7 +4,7 @@ import pytest
 
 from negagen import Negator
 
-NEGATOR = Negator(k=64)
+NEGATOR = Negator(k=64, blindness="off")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ CAPTION = "A brown dog chases a white cat across the grass."
 def test_negatives_are_those_of_the_negator(run: Callable[..., Ran]) -> None:
     ran = run("preview", CAPTION, "--k", 3, "--seed", 5, "--json")
     shown = json.loads(ran.out)
-    result = Negator(k=3, seed=5)(CAPTION)
+    result = Negator(k=3, seed=5, blindness="off")(CAPTION)
     assert [negative["text"] for negative in shown["negatives"]] == [n.text for n in result.negatives]
     assert shown["status"] == "ok"
     for negative in shown["negatives"]:
@@ -51,7 +51,7 @@ def test_no_color(run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_rejected(run: Callable[..., Ran]) -> None:
     caption = "A yellow and blue bus next to a red and blue car"
-    refused = Negator(k=8, explain=True)(caption).rejected
+    refused = Negator(k=8, explain=True, blindness="off")(caption).rejected
     ran = run("preview", caption, "--k", 8, "--rejected")
     assert ("refused" in ran.out) == bool(refused)
     for one in refused:

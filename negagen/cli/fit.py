@@ -1,0 +1,64 @@
+"""`negagen fit`: a blindness model from captions, for `--model` and for negators in dataloaders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def fit(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="Files of captions, as for generate.", show_default=False),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write (.npz).")],
+    blindness: Annotated[Literal["balanced", "strict"], typer.Option(help="The mode that it is for.")] = "balanced",
+    k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives per caption that it is for.")] = 4,
+    column: Annotated[str, typer.Option(help="The column that holds the captions.")] = "caption",
+    image_id_column: Annotated[
+        str | None,
+        typer.Option(
+            help='The column that names each caption\'s picture; "" for none. [default: image_id, if there is one]',
+            show_default=False,
+        ),
+    ] = None,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
+    ] = None,
+    pipeline: Annotated[
+        str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
+    ] = "bundled",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+) -> None:
+    """Fit a blindness model on captions: what generate does by itself, kept for further runs and other files.
+
+    \b
+    Examples:
+      negagen fit captions.parquet -o blindness.npz
+      negagen generate other.parquet --model blindness.npz
+    """
+    from negagen import Negator
+    from negagen.batch.fitting import fit_source
+    from negagen.batch.schema import check_caption_column
+    from negagen.batch.source import image_ids, open_source
+    from negagen.errors import OutputError
+
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists: choose another -o PATH, or replace it with --overwrite.")
+    source = open_source(inputs)
+    check_caption_column(source.schema, column, str(source))
+    negator = Negator(
+        k=k,
+        blindness=blindness,
+        rules=[str(path) for path in rules] if rules else None,
+        pipeline=pipeline,
+    )
+    pictures = image_ids(source, image_id_column)
+    fit_source(negator, source, output, column=column, image_id_column=pictures)
+    typer.echo(
+        f"Fitted on {source.rows:,} captions ({f'pictures by {pictures}' if pictures else 'each its own picture'})."
+    )
+    typer.echo(f"Written to {output}, {output.stat().st_size / (1 << 20):.1f} MiB")
