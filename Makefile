@@ -63,7 +63,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@mkdir -p out
 	$(BIN)/python benchmarks/throughput.py $(CAPTIONS) --results out/throughput.json
-	$(BIN)/negagen generate $(CAPTIONS) --output out/bench.parquet --overwrite
+	$(BIN)/negagen generate $(CAPTIONS) --output out/bench.parquet --blindness off --overwrite
 	$(BIN)/python -m benchmarks.quality out/bench.parquet --output out/quality.json
 
 lexicon: $(VENV)/.lexicon
