@@ -87,7 +87,12 @@ def measure(
     best: Run | None = None
     for _ in range(runs):
         output = folder / "out.parquet"
-        options = ["--workers", str(workers), "--pipeline", pipeline, "--k", str(k), "--overwrite"]
+        options = ["--workers", str(workers), "--pipeline", pipeline, "--k", str(k)]
+        options += [
+            "--blindness",
+            "off",
+            "--overwrite",
+        ]  # the engine alone; docs/blindness.md has the price of the draw
         command = [sys.executable, "-m", "negagen", "generate", str(source), "-o", str(output), *options]
         began = time.perf_counter()
         done = subprocess.run(

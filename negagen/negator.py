@@ -28,6 +28,8 @@ from negagen.turns import Schedule, Turn
 from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result, Splice, Status
 
 _MAX_POSITIVES: Final = 2
+# These hardly ever have a counterpart that takes away what they add: one each is enough to draw from.
+_ONE_SIDED: Final = frozenset(["negate", "replace_count", "add_obj", "add_att"])
 
 
 class Negator:
@@ -254,7 +256,8 @@ class Negator:
                     elif candidate.splices not in seen:
                         seen.add(candidate.splices)
                         options.append(Option(active.rule, candidate, verdict))
-                        remaining.append(turn)
+                        if active.rule.category not in _ONE_SIDED:
+                            remaining.append(turn)
                         break
                 if len(options) == self.blinder.policy.pool:
                     remaining = []

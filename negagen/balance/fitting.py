@@ -23,7 +23,7 @@ ENOUGH: Final = 2_000
 """Captions below which a fitted model would be worse than the bundled one."""
 
 SAMPLE: Final = 12_000
-EPOCHS: Final = 8
+EPOCHS: Final = 6
 _BATCH: Final = 128
 _TABLE_BITS: Final = 18
 _CHUNK: Final = 4096

@@ -39,7 +39,7 @@ class Policy:
 
 
 POLICIES: Final = {
-    "balanced": Policy(pool=16, floor=-1.0, last=-14.0),
+    "balanced": Policy(pool=12, floor=-1.0, last=-14.0),
     "strict": Policy(pool=32, floor=0.5, last=-4.0),
 }
 
