@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from negagen.cli.audit import audit
 from negagen.cli.doctor import doctor
 from negagen.cli.fit import fit
 from negagen.cli.generate import generate
@@ -27,6 +28,7 @@ app.command()(generate)
 app.command()(fit)
 app.command()(preview)
 app.command()(inspect)
+app.command()(audit)
 app.add_typer(rules, name="rules")
 app.command()(doctor)
 
@@ -52,4 +54,5 @@ def negagen(
       negagen preview "A brown dog chases a white cat."
       negagen generate captions.parquet
       negagen inspect captions.negatives.parquet
+      negagen audit captions.negatives.parquet
     """
