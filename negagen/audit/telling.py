@@ -17,8 +17,8 @@ class Word:
     """`negatives` pairs hold the word more often in the negative than in the caption, `captions` less often.
 
     `log_odds` is log((negatives + 1/2) / (captions + 1/2)): above 0 the word speaks for a negative. `z`, the sign
-    test's (negatives - captions) / sqrt(negatives + captions), ranks words; it is no test here, since pairs of one caption are
-    not independent.
+    test's (negatives - captions) / sqrt(negatives + captions), ranks words; it is no test here, since pairs of one
+    caption are not independent.
     """
 
     word: str
