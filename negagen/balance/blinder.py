@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from negagen.balance.features import Key
 from negagen.balance.fit import Draw
 from negagen.balance.model import BlindModel, category_numbers, fold_of
 from negagen.balance.ngrams import SCALE
-from negagen.balance.pool import Pool
+from negagen.balance.pool import Passage, Pool, passage, sequence
 from negagen.balance.selection import Policy, crowding
-from negagen.balance.words import Words, edited, words_of
+from negagen.balance.words import Words
 from negagen.lexicon import Entry, Lexicon
 from negagen.ruleset import Rule
 from negagen.types import Candidate, Parse, Verdict
@@ -88,18 +90,30 @@ class Blinder:
 
     def pool(self, batch: Sequence[Gathered], model: BlindModel, folds: NDArray[np.int64]) -> Pool:
         """All options of the batch, measured."""
-        captions: list[list[str]] = []
-        candidates: list[list[str]] = []
+        captions: list[list[Key]] = []
+        passages: list[Passage] = []
         owner: list[int] = []
         category: list[int] = []
+        keys = self.words.keys
         for number, (parse, options, _, _) in enumerate(batch):
-            tokens = words_of(parse)
-            captions.append([word for token in tokens for word in token])
+            tokens = [keys(token.lower) for token in parse.tokens]
+            caption = sequence(self.words, list(chain.from_iterable(tokens)))
+            captions.append(caption)
+            places = [0, *accumulate(map(len, tokens))]
             for option in options:
-                candidates.append(edited(tokens, option.candidate.splices))
+                splices = option.candidate.splices
+                at, stop = splices[0].start, splices[-1].stop
+                new: list[Key] = []
+                for splice in splices:
+                    for token in tokens[at : splice.start]:
+                        new += token
+                    if splice.text:
+                        new += keys(splice.text.lower())
+                    at = splice.stop
+                passages.append(passage(caption, places[splices[0].start], places[stop], new))
                 owner.append(number)
                 category.append(self._numbers[option.rule.category])
-        return model.measure(self.words, captions, candidates, owner, category, folds)
+        return model.measure(captions, passages, owner, category, folds)
 
     def share(self, batch: Sequence[Gathered], pool: Pool) -> NDArray[np.int64]:
         """Log weights of the options before the tilt, in nats / SCALE: int64 [N]."""

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from negagen.balance.words import END, START, Words
-
 ORDER: Final = 3
-_PAD: Final = ORDER - 1
+CONTEXT: Final = ORDER - 1
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _FINAL: Final = np.uint64(0xD6E8FEB86659FD93)
 
 
-class Texts(NamedTuple):
-    """N texts, flat: each begins with two start marks and ends with an end mark. `keys`, `classes` are uint64 [T].
+Key = tuple[int, int]
+"""The key of a word and that of its class."""
 
-    `places` int64 [P] are the indices of the words and end marks, `starts` int64 [N] where each text's places begin
-    in `places`, `lengths` int64 [N] their number.
+
+class Texts(NamedTuple):
+    """N texts or stretches of texts, flat: each is preceded by two words or marks of context.
+
+    `keys`, `classes` are uint64 [T]. `places` int64 [P] are the indices of all but the context, `starts` int64 [N]
+    where each text's places begin in `places`, `lengths` int64 [N] their number, never 0.
     """
 
     keys: NDArray[np.uint64]
@@ -30,19 +33,12 @@ class Texts(NamedTuple):
     lengths: NDArray[np.int64]
 
 
-def flatten(words: Words, texts: Sequence[Sequence[str]]) -> Texts:
-    """`texts`, each a list of words in lower case, as arrays."""
-    pairs: list[tuple[int, int]] = []
-    start, end = words.keys((START, END))
-    for text in texts:
-        pairs.append(start)
-        pairs.append(start)
-        pairs += words.keys(text)
-        pairs.append(end)
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
-    both = np.array(pairs, np.uint64).reshape(-1, 2)
+def flatten(texts: Sequence[Sequence[Key]]) -> Texts:
+    """`texts`, each two keys of context and then its own, as arrays."""
+    both = np.fromiter(chain.from_iterable(chain.from_iterable(texts)), np.uint64).reshape(-1, 2)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) - CONTEXT
     inside = np.ones(len(both), bool)
-    begins = np.concatenate(([0], np.cumsum(lengths + _PAD)[:-1])) if len(texts) else np.zeros(0, np.int64)
+    begins = np.concatenate(([0], np.cumsum(lengths + CONTEXT)[:-1])) if len(texts) else np.zeros(0, np.int64)
     inside[begins] = False
     inside[begins + 1] = False
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(texts) else np.zeros(0, np.int64)
@@ -68,8 +64,3 @@ def mixed(here: NDArray[np.uint64], salt: int, *others: NDArray[np.uint64]) -> N
 def slots(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
     """The index of each hash in a table of 2**bits."""
     return ((hashes * _MIX) >> np.uint64(64 - bits)).astype(np.int64)
-
-
-def per_text(values: NDArray[np.int64], texts: Texts) -> NDArray[np.int64]:
-    """The exact sum of the places' values for each text: int64 [N]."""
-    return np.add.reduceat(values, texts.starts) if len(texts.starts) else np.zeros(0, np.int64)

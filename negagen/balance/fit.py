@@ -72,7 +72,8 @@ def _fit_group(
         for number, (pool, keys, share) in enumerate(draws):
             if not len(pool.owner):
                 continue
-            energy = tilted(pool, table, bins, units) + share
+            tilt = Tilt(table[None], bins[None], units)
+            energy = tilted(pool, tilt, np.zeros(pool.captions, np.int64)) + share
             drawn = energy + noise(pool, keys + np.uint64(epoch))
             picked = np.array([i for mine in choose(pool, drawn, k, policy) for i in mine], np.int64)
             _move(table, bins, pool, picked, steps[number], rate)
@@ -98,9 +99,12 @@ def _move(
     rows = np.repeat(pool.category[picked][:, None], MODELS, axis=1)
     np.subtract.at(bins, (rows, np.arange(MODELS), place[picked]), round(rate * _STEP_BINS * SCALE) * sign[picked])
     step = round(rate * _STEP_TABLE * SCALE)
-    for texts, direction in ((pool.captions + picked, -step), (pool.owner[picked], step)):
-        at = _ragged(pool.starts[texts], pool.lengths[texts])
-        np.add.at(table, pool.slots[at].ravel(), direction)
+    text = pool.captions + picked
+    for begin, size, direction in (
+        (pool.starts[text], pool.lengths[text], -step),
+        (pool.begin[picked], pool.end[picked] - pool.begin[picked], step),
+    ):
+        np.add.at(table, pool.slots[_ragged(begin, size)].ravel(), direction)
     np.clip(bins, -_BOUND, _BOUND, out=bins)
 
 

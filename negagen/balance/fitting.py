@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from negagen.balance.features import flatten
+from negagen.balance.features import Key, flatten
 from negagen.balance.fit import Draw, fit_tilt
 from negagen.balance.model import FOLDS, GROUPS, BlindModel, assemble, fold_of
 from negagen.balance.ngrams import NgramCounts
-from negagen.balance.pool import MODELS
+from negagen.balance.pool import MODELS, sequence
 from negagen.balance.selection import BINS, POLICIES, Tilt
-from negagen.balance.words import Words, split
+from negagen.balance.words import Words
 from negagen.types import CATEGORIES
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ def _counted(
     bits = min(24, max(18, (rows * 24).bit_length()))
     counts = NgramCounts(np.zeros((folds, 1 << bits), np.int32))
     classes = NgramCounts(np.zeros((folds, 1 << min(bits, 20)), np.int32))
-    chunk: list[list[str]] = []
+    chunk: list[list[Key]] = []
     fold: list[int] = []
 
     def flush() -> None:
-        texts = flatten(words, chunk)
+        texts = flatten(chunk)
         where = np.array(fold, np.int64)
         counts.add(texts.keys, texts, where)
         classes.add(texts.classes, texts, where)
@@ -93,7 +93,7 @@ def _counted(
         fold.clear()
 
     for text, group in captions:
-        chunk.append(split(text))
+        chunk.append(sequence(words, words.keys_once(text)))
         fold.append(fold_of(group) % folds)
         if len(chunk) == _CHUNK:
             flush()

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negagen.atomic import written_aside
+from negagen.balance.features import Key
 from negagen.balance.ngrams import NgramCounts
-from negagen.balance.pool import MODELS, Pool, measure
+from negagen.balance.pool import MODELS, Passage, Pool, measure
 from negagen.balance.selection import BINS, Policy, Tilt, choose, noise, tilted
-from negagen.balance.words import Words
 from negagen.errors import ModelError
 from negagen.seeding import key_of
 from negagen.types import CATEGORIES
@@ -55,27 +55,19 @@ class BlindModel:
 
     def measure(
         self,
-        words: Words,
-        captions: Sequence[Sequence[str]],
-        candidates: Sequence[Sequence[str]],
+        captions: Sequence[Sequence[Key]],
+        passages: Sequence[Passage],
         owner: Sequence[int],
         category: Sequence[int],
         folds: NDArray[np.int64],
     ) -> Pool:
         """See `negagen.balance.pool.measure`; `folds` int64 [C] as from `fold_of`."""
         known = folds if self.counts.folds > 1 else np.full_like(folds, -1)
-        return measure(words, self.counts, self.classes, self.bits, captions, candidates, owner, category, known)
+        return measure(self.counts, self.classes, self.bits, captions, passages, owner, category, known)
 
     def energies(self, pool: Pool, folds: NDArray[np.int64]) -> NDArray[np.int64]:
         """The energy of each candidate under its caption's group of weights, in nats / SCALE: int64 [N]."""
-        tilt = self.tilt
-        group = (folds % GROUPS)[pool.owner]
-        out = np.zeros(len(pool.owner), np.int64)
-        for each in range(len(tilt.table)):
-            mine = group == each
-            if mine.any():
-                out[mine] = tilted(pool, tilt.table[each], tilt.bins[each], tilt.units)[mine]
-        return out
+        return tilted(pool, self.tilt, folds % GROUPS)
 
     def select(
         self,

@@ -26,6 +26,7 @@ class NgramCounts:
     """Counts of uni-, bi- and trigrams, and of what precedes them, by fold: int32 [folds, 2**bits]."""
 
     table: NDArray[np.int32]
+    _total: NDArray[np.int32] | None = None
 
     @property
     def folds(self) -> int:
@@ -39,6 +40,7 @@ class NgramCounts:
 
     def add(self, keys: NDArray[np.uint64], texts: Texts, folds: NDArray[np.int64]) -> None:
         """Count `texts`; `folds` int64 [N] says where each belongs. `keys` are `texts.keys` or `texts.classes`."""
+        self._total = None
         fold = np.repeat(folds, texts.lengths)
         for hashes in (*grams(keys, texts.places), *_contexts(keys, texts.places)):
             np.add.at(self.table, (fold, slots(hashes, self.bits)), 1)
@@ -50,7 +52,9 @@ class NgramCounts:
 
         Counts of the text's own fold (`folds` int64 [N]) are left out; a fold of -1 leaves nothing out.
         """
-        total = self.table.sum(axis=0, dtype=np.int32)
+        if self._total is None:
+            self._total = self.table.sum(axis=0, dtype=np.int32)
+        total = self._total
         fold = np.repeat(folds, texts.lengths)
         known = fold >= 0
 

@@ -67,15 +67,14 @@ def gap_bins(gaps: NDArray[np.int64], units: NDArray[np.int64]) -> tuple[NDArray
     return np.searchsorted(edges, size, side="right"), np.sign(gaps)
 
 
-def tilted(
-    pool: Pool, table: NDArray[np.int64], bins: NDArray[np.int64], units: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The energy of each candidate under one group's weights (see `Tilt`), in nats / SCALE: int64 [N]."""
+def tilted(pool: Pool, tilt: Tilt, group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The energy of each candidate in nats / SCALE, int64 [N]; `group` int64 [C] says whose weights are a caption's."""
     if not len(pool.owner):
         return np.zeros(0, np.int64)
-    place, sign = gap_bins(pool.gaps, units)
-    by_gap = bins[pool.category[:, None], np.arange(pool.gaps.shape[1]), place] * sign
-    out: NDArray[np.int64] = energies(pool, table) + by_gap.sum(axis=1)
+    place, sign = gap_bins(pool.gaps, tilt.units)
+    models = np.arange(pool.gaps.shape[1])
+    by_gap = tilt.bins[group[pool.owner][:, None], pool.category[:, None], models, place] * sign
+    out: NDArray[np.int64] = energies(pool, tilt.table, group) + by_gap.sum(axis=1)
     return out
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 from negagen.lexicon import Lexicon
 from negagen.seeding import key_of
-from negagen.types import Parse, Splice
 
 START: Final = "\x02"
 END: Final = "\x03"
@@ -29,11 +27,21 @@ class Words:
     def __init__(self, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._known: dict[str, tuple[int, int]] = {}
+        self._split: dict[str, list[tuple[int, int]]] = {}
+        self.start, self.end = self._learn(START), self._learn(END)
 
-    def keys(self, words: Iterable[str]) -> list[tuple[int, int]]:
-        """(key, class key) of each word, both in [0, 2**63)."""
-        known = self._known
-        return [known[word] if word in known else self._learn(word) for word in words]
+    def keys(self, text: str) -> list[tuple[int, int]]:
+        """(key, class key) of each word of `text`, which is in lower case; both in [0, 2**63)."""
+        found = self._split.get(text)
+        if found is None:
+            if len(self._split) >= _MAX_WORDS:
+                self._split.clear()
+            found = self._split[text] = self.keys_once(text)
+        return found
+
+    def keys_once(self, text: str) -> list[tuple[int, int]]:
+        """The same for a text that is not met again, such as a whole caption."""
+        return [self._known.get(word) or self._learn(word) for word in split(text)]
 
     def _learn(self, word: str) -> tuple[int, int]:
         if len(self._known) >= _MAX_WORDS:
@@ -69,22 +77,3 @@ class Words:
 def split(text: str) -> list[str]:
     """Words and punctuation marks of a text, in lower case: a "close-up" is three."""
     return _WORD.findall(text.lower())
-
-
-def words_of(parse: Parse) -> list[list[str]]:
-    """The words of each of the caption's tokens."""
-    return [[token.lower] if token.lower.isalnum() else split(token.lower) for token in parse.tokens]
-
-
-def edited(tokens: Sequence[list[str]], splices: Sequence[Splice]) -> list[str]:
-    """The words of a caption, given by token, after `splices`; articles are left as they were."""
-    out: list[str] = []
-    at = 0
-    for start, stop, text in splices:
-        for token in tokens[at:start]:
-            out += token
-        out += split(text)
-        at = stop
-    for token in tokens[at:]:
-        out += token
-    return out
