@@ -15,6 +15,7 @@ from negagen.checks.counts import check_count
 from negagen.checks.lexical import check_lexical
 from negagen.checks.protected import check_protected
 from negagen.checks.reorder import check_reorder
+from negagen.checks.siblings import check_siblings
 from negagen.checks.surface import check_surface
 from negagen.types import Candidate, Parse, Verdict
 
@@ -24,10 +25,10 @@ Check = Callable[[Parse, Candidate, Context], Verdict]
 
 CHECKS: Final[Mapping[str, tuple[Check, ...]]] = MappingProxyType(
     {
-        "replace": (check_protected, check_lexical, check_count),
-        "swap": (check_protected, check_reorder),
-        "add": (check_protected, check_lexical),
-        "negate": (check_protected,),
+        "replace": (check_protected, check_lexical, check_count, check_siblings),
+        "swap": (check_protected, check_reorder, check_siblings),
+        "add": (check_protected, check_lexical, check_siblings),
+        "negate": (check_protected, check_siblings),
         "shuffle": (),
     }
 )
@@ -35,9 +36,12 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = MappingProxyType(
 
 
 def judge(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
-    """The first verdict that is not `KEEP`, or `KEEP`."""
+    """The first verdict that is not "keep", else a "keep" of the least weight (`KEEP` itself for 1)."""
+    weight = 1.0
     for check in CHECKS[candidate.operation]:
         verdict = check(parse, candidate, context)
         if verdict is not KEEP:
-            return verdict
-    return KEEP
+            if verdict.kind != "keep":
+                return verdict
+            weight = min(weight, verdict.weight)
+    return KEEP if weight == 1.0 else Verdict("keep", weight=weight)

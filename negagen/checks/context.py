@@ -13,13 +13,28 @@ KEEP: Final = Verdict("keep")
 DENIED: Final = Verdict("reject", "under a negation of the caption")
 
 
+@dataclass(slots=True)
+class SiblingFacts:
+    """What the sibling captions say: lemmas of things and verbs, (attribute, noun), (subject, verb, preposition,
+    object), (low, high, noun) for counts, and what they deny.
+    """
+
+    nouns: set[str] = field(default_factory=set)
+    verbs: set[str] = field(default_factory=set)
+    attributes: set[tuple[str, str]] = field(default_factory=set)
+    relations: set[tuple[str, str, str, str]] = field(default_factory=set)
+    counts: set[tuple[int, int, str]] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
+    denied_verbs: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a caption's candidates have in common.
 
     `named` are the lemmas of its phrases and its words, `plain` tells that it has no idioms, units or names that an
     edit might tear, and `taken` holds the folded texts that a further negative must differ from. `siblings` are the
-    parses of the other captions of the same picture.
+    parses of the other captions of the same picture; `facts` holds what they say once a check has asked for it.
     """
 
     lexicon: Lexicon
@@ -27,6 +42,7 @@ class Context:
     plain: bool = False
     taken: set[str] = field(default_factory=set)
     siblings: Sequence[Parse] = ()
+    facts: list[SiblingFacts] = field(default_factory=list)
 
 
 def context_of(lexicon: Lexicon, parse: Parse, siblings: Sequence[Parse] = ()) -> Context:

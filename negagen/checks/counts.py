@@ -8,6 +8,7 @@ from negagen.checks.context import KEEP, Context
 from negagen.types import Candidate, Parse, Verdict
 
 _ENTAILED: Final = Verdict("reject", "entailed: a smaller count holds where a larger one does")
+_EXACTLY: Final = frozenset(["a single", "single", "only one"])
 _OVERLAPS: Final = Verdict("reject", "the counts overlap")
 
 
@@ -19,5 +20,5 @@ def check_count(_parse: Parse, candidate: Candidate, context: Context) -> Verdic
     if old is None or new is None:
         return KEEP
     if new.high < old.low:
-        return _ENTAILED
+        return KEEP if candidate.new in _EXACTLY else _ENTAILED
     return KEEP if new.low > old.high else _OVERLAPS

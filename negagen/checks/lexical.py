@@ -14,6 +14,8 @@ _NEAR: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
 _PRESENT: Final = Verdict("reject", "already in the caption")
 _COVERED: Final = Verdict("reject", "covered by a more general word of the caption")
 _GENERAL: Final = frozenset("animal person people food vehicle furniture fruit vegetable".split())
+_HOLDS: Final = Verdict("reject", "the relations may hold together")
+_MAY_HOLD: Final = Verdict("keep", "the relations overlap one way", 0.6)
 _COMPANY: Final = Verdict("reject", "often seen with what the caption names")
 
 
@@ -41,7 +43,18 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
                 return _COMPANY
             if phrase.lemma in _GENERAL and _family(context.lexicon, new) == phrase.family:
                 return _COVERED
-    return KEEP
+    return _algebra(context.lexicon, old, new) if candidate.role == "relation" else KEEP
+
+
+def _algebra(lexicon: Lexicon, old: str, new: str) -> Verdict:
+    """Whether one relation of two things leaves room for the other."""
+    before, after = lexicon.relation(old), lexicon.relation(new)
+    if before is None or after is None:
+        return KEEP
+    if new in before.entails or new in before.overlaps:
+        return _HOLDS
+    one_sided = old in after.entails or old in after.overlaps
+    return _MAY_HOLD if one_sided or before.viewpoint or after.viewpoint else KEEP
 
 
 def _family(lexicon: Lexicon, noun: str) -> str:
