@@ -6,8 +6,20 @@ job from input files to one finished Parquet file. Nothing here knows rules or s
 """
 
 from negagen.batch.run import Job, Progress, Report, generate
+from negagen.batch.siblings import SiblingIndex, index_siblings
 from negagen.batch.spec import NegatorLike, NegatorSpec
 from negagen.batch.stats import Counts
 from negagen.batch.table import TableNegator
 
-__all__ = ["Counts", "Job", "NegatorLike", "NegatorSpec", "Progress", "Report", "TableNegator", "generate"]
+__all__ = [
+    "Counts",
+    "Job",
+    "NegatorLike",
+    "NegatorSpec",
+    "Progress",
+    "Report",
+    "SiblingIndex",
+    "TableNegator",
+    "generate",
+    "index_siblings",
+]

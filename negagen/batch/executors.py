@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from negagen.batch.parts import Parts
+from negagen.batch.siblings import SiblingIndex
 from negagen.batch.source import RowStream, Source
 from negagen.batch.spec import Identity, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
@@ -50,13 +51,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a worker must know to make parts."""
+    """What a worker must know to make parts. `siblings` is the folder of a `SiblingIndex`."""
 
     spec: NegatorSpec
     source: Source
     column: str
     id_column: str | None
     image_id_column: str | None = None
+    siblings: Path | None = None
 
 
 class Executor(Protocol):
@@ -89,7 +91,13 @@ class _Maker:
         with _kept_from_collector(), warnings.catch_warnings(record=True) as caught:
             negator = work.spec.build()
         self.identity = Identity.of(negator, tuple(str(warning.message) for warning in caught))
-        self._negator = TableNegator(negator, work.column, work.id_column, image_id_column=work.image_id_column)
+        self._negator = TableNegator(
+            negator,
+            work.column,
+            work.id_column,
+            image_id_column=work.image_id_column,
+            siblings=None if work.siblings is None else SiblingIndex(work.siblings),
+        )
         columns = {work.column, work.id_column, work.image_id_column} - {None}
         self._stream = RowStream(work.source, [name for name in columns if name is not None])
 

@@ -55,10 +55,11 @@ def make_plan(
     column: str,
     id_column: str | None = None,
     image_id_column: str | None = None,
+    siblings: int = 0,
     flat: bool = False,
     limit: int | None = None,
 ) -> Plan:
-    """The plan for the first `limit` rows of `source` (all, if None)."""
+    """The plan for the first `limit` rows of `source` (all, if None). `siblings`: how many a caption gets at most."""
     rows = source.rows if limit is None else min(limit, source.rows)
     # Small parts keep two workers busy to the end of a small input; large ones keep the count of files low.
     part_rows = _SMALL_PART if rows <= _SMALL_INPUT else GROUP_ROWS
@@ -70,6 +71,7 @@ def make_plan(
         "column": column,
         "id_column": id_column,
         "image_id_column": image_id_column,
+        "siblings": siblings,
         "flat": flat,
         "rows": rows,
         "part_rows": part_rows,

@@ -16,6 +16,7 @@ from negagen.batch.executors import Done, Task, Work, executor_for
 from negagen.batch.fitting import with_model
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan
+from negagen.batch.siblings import MOST, index_for
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import Identity, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
@@ -29,7 +30,9 @@ Resume = Literal["auto", "never", "require"]
 @dataclass(frozen=True, slots=True)
 class Job:
     """What to do. Captions with the same value in `image_id_column` are of one picture: "" is for none, None for the
-    column `image_id` where there is one. `limit` takes the first rows only; `flat` writes one row a negative.
+    column `image_id` where there is one. With `siblings` no negative is made that another caption of the picture
+    supports: None does so where there are ids, True requires them. `limit` takes the first rows only; `flat` writes
+    one row a negative.
 
     `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
     "require" fails if there are none.
@@ -41,6 +44,7 @@ class Job:
     column: str = "caption"
     id_column: str | None = None
     image_id_column: str | None = None
+    siblings: bool | None = None
     flat: bool = False
     workers: int = 1
     resume: Resume = "auto"
@@ -110,6 +114,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     if job.id_column is not None:
         schemas.check_id_column(source.schema, job.id_column, str(source))
     pictures = image_ids(source, job.image_id_column)
+    _check_siblings(job, source, pictures)
     schemas.output_schema(source.schema, job.flat, str(source))
 
     folder = parts_folder(output)
@@ -126,7 +131,13 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
             image_id_column=pictures,
             limit=job.limit,
         )
-        work = Work(spec, source, job.column, job.id_column, pictures)
+        rows = source.rows if job.limit is None else min(job.limit, source.rows)
+        index = (
+            None
+            if pictures is None or job.siblings is False
+            else index_for(source, folder, column=job.column, image_id_column=pictures, rows=rows, tell=None)
+        )
+        work = Work(spec, source, job.column, job.id_column, pictures, index)
         with executor_for(work, job.workers) as executor:
             identity = executor.identity()
             plan = make_plan(
@@ -135,6 +146,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
                 column=job.column,
                 id_column=job.id_column,
                 image_id_column=pictures,
+                siblings=0 if index is None else MOST,
                 flat=job.flat,
                 limit=job.limit,
             )
@@ -280,6 +292,13 @@ def _footer(identity: Identity, plan: Plan, column: str, flat: bool) -> dict[str
         "lexicon": config.get("lexicon", ""),
         "seed": str(config.get("seed", "")),
     }
+
+
+def _check_siblings(job: Job, source: Source, pictures: str | None) -> None:
+    if job.siblings and pictures is None:
+        raise InputError(
+            f"{source}: --siblings needs a column that names each caption's picture: give --image-id-column NAME."
+        )
 
 
 def _check_numbers(job: Job) -> None:

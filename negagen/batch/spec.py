@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -32,9 +32,11 @@ class NegatorLike(Protocol):
         texts: Iterable[str | None],
         keys: Iterable[str | None] | None = None,
         *,
+        siblings: Iterable[Sequence[str]] | None = None,
         groups: Iterable[str | None] | None = None,
     ) -> Iterator[Result]:
-        """One `Result` a text, in order. A key of None stands for the caption itself; `groups` name the pictures."""
+        """One `Result` a text, in order. A key of None stands for the caption itself; `siblings` are the other
+        captions of each text's picture, and `groups` name the pictures."""
         ...
 
 

@@ -16,6 +16,7 @@ from negagen.batch import schema as schemas
 from negagen.batch.stats import Counts
 
 if TYPE_CHECKING:
+    from negagen.batch.siblings import SiblingIndex
     from negagen.batch.spec import NegatorLike
     from negagen.types import Negative, Result
 
@@ -37,11 +38,14 @@ class TableNegator:
         id_column: strings or integers that key the randomness. By default the caption is its own key:
             the same caption then gets the same negatives wherever it stands.
         image_id_column: strings or integers that name each caption's picture, for a blindness model that was
-            fitted with them.
+            fitted with them, and for `siblings`.
+        siblings: where the other captions of a picture are looked up (see `negagen.batch.index_siblings`): no
+            negative is then made that one of them supports. None for no siblings.
         flat: give one row per negative instead, with `negative`, `negative_rule`, ... as plain columns.
             Rows without a negative then leave no row.
 
     Raises:
+        ValueError: `siblings` without `image_id_column`.
         InputError: from a call, if the column is missing, not text, or an added name is taken.
     """
 
@@ -52,17 +56,21 @@ class TableNegator:
         id_column: str | None = None,
         flat: bool = False,
         image_id_column: str | None = None,
+        siblings: SiblingIndex | None = None,
     ) -> None:
+        if siblings is not None and image_id_column is None:
+            raise ValueError("siblings are found by image_id_column: name it too")
         self.negator = negator
         self.column = column
         self.id_column = id_column
         self.flat = flat
         self.image_id_column = image_id_column
+        self.siblings = siblings
 
     def __repr__(self) -> str:
         return (
             f"TableNegator({self.negator!r}, column={self.column!r}, id_column={self.id_column!r}, flat={self.flat!r},"
-            f" image_id_column={self.image_id_column!r})"
+            f" image_id_column={self.image_id_column!r}, siblings={self.siblings!r})"
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -84,7 +92,8 @@ class TableNegator:
             texts, broken = strings(chunk.column(self.column))
             keys = None if self.id_column is None else strings(chunk.column(self.id_column))[0]
             groups = None if self.image_id_column is None else strings(chunk.column(self.image_id_column))[0]
-            results = list(self.negator.pipe(texts, keys, groups=groups))
+            siblings = None if self.siblings is None or groups is None else self.siblings(groups, texts)
+            results = list(self.negator.pipe(texts, keys, siblings=siblings, groups=groups))
             for row in broken:
                 results[row] = replace(results[row], status="error", reason=_NOT_UTF8)
             counts.add(Counts.of(results))

@@ -48,7 +48,12 @@ class SwapNegator:
         return {"k": 1, "seed": self.seed, "rules": "none", "pipeline": "none", "lexicon": "none"}
 
     def pipe(
-        self, texts: Iterable[str | None], keys: Iterable[str | None] | None = None, groups: object = None
+        self,
+        texts: Iterable[str | None],
+        keys: Iterable[str | None] | None = None,
+        *,
+        siblings: object = None,
+        groups: object = None,
     ) -> Iterator[Result]:
         texts = list(texts)
         keys = [None] * len(texts) if keys is None else list(keys)
