@@ -1,0 +1,1 @@
+"""Neural models from local paths that judge texts: optional, behind the extra `judges`."""
