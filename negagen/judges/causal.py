@@ -39,7 +39,9 @@ class CausalScorer:
         folder, options = (path.parent, {"gguf_file": path.name}) if path.suffix == ".gguf" else (path, {})
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
-            model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32, **options)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32, **options
+            )
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelError(f"{path}: no causal language model that transformers can load: {error}") from error
         begin = self._tokenizer.bos_token_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 WORDS = "a dog cat sits on the red bed and runs blue car man woman holds with hat".split()
 
@@ -17,7 +18,8 @@ def save_tokenizer(folder: Path) -> int:
     vocabulary = {word: n for n, word in enumerate(["<s>", "</s>", "<unk>", *WORDS])}
     made = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     made.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(
+    wrapped: Any = PreTrainedTokenizerFast  # untyped
+    wrapped(
         tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
     ).save_pretrained(folder)
     return len(vocabulary)

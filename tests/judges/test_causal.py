@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_scores_are_the_mean_over_a_text_s_tokens(folder: Path) -> None:
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     found = CausalScorer(folder, device="cpu", batch_size=3).score(TEXTS)
     assert found.dtype == np.float64
     for text, score in zip(TEXTS, found, strict=True):
