@@ -25,7 +25,17 @@ from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
 from negagen.seeding import Stream, key_of
 from negagen.turns import Schedule, Turn
-from negagen.types import CATEGORIES, Candidate, Negative, Parse, Rejection, Result, Splice, Status
+from negagen.types import (
+    CATEGORIES,
+    POSITIVE_CATEGORIES,
+    Candidate,
+    Negative,
+    Parse,
+    Rejection,
+    Result,
+    Splice,
+    Status,
+)
 
 _MAX_POSITIVES: Final = 2
 # These hardly ever have a counterpart that takes away what they add: one each is enough to draw from.
@@ -229,8 +239,10 @@ class Negator:
                         remaining.append(turn)
                         break
                 if len(found.negatives) == self.k:
+                    self._positives(found, parse, folded, context, stream)
                     return found.result(parse.text, "ok", "")
             turns = remaining
+        self._positives(found, parse, folded, context, stream)
         reason = "too few edits apply" if parse.phrases else "no noun phrase found"
         return found.result(parse.text, "partial" if found.negatives else "none", reason)
 
@@ -285,6 +297,7 @@ class Negator:
                 if choice.forced:
                     option = option._replace(verdict=replace(option.verdict, weight=option.verdict.weight / 2))
                 self._emit(found, parse, folded, context, option, scores)
+            self._positives(found, parse, folded, context, self._stream(row, epoch))
             if len(found.negatives) == self.k:
                 yield found.result(parse.text, "ok", "")
                 continue
@@ -294,6 +307,28 @@ class Negator:
             elif parse.phrases:
                 reason = "too few edits apply"
             yield found.result(parse.text, "partial" if found.negatives else "none", reason)
+
+    def _positives(self, found: _Found, parse: Parse, folded: str, context: Context, stream: Stream) -> None:
+        """Fill up with the rewordings that leave the caption true, kinds taking turns."""
+        if len(found.positives) >= _MAX_POSITIVES:
+            return
+        turns: Iterable[Turn] = self._schedule.positives(parse, stream)
+        while turns:
+            remaining = []
+            for turn in turns:
+                for active, candidate in turn:
+                    verdict = judge(parse, candidate, context)
+                    emitted = len(found.positives)
+                    if verdict.kind == "reject":
+                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
+                        continue
+                    self._emit(found, parse, folded, context, Option(active.rule, candidate, verdict), {})
+                    if len(found.positives) == _MAX_POSITIVES:
+                        return
+                    if len(found.positives) > emitted:
+                        remaining.append(turn)
+                        break
+            turns = remaining
 
     def _emit(
         self,
@@ -367,8 +402,9 @@ def _selected(rules: Sequence[Rule], categories: Sequence[str] | None) -> tuple[
         chosen = tuple(rule for rule in rules if rule.enabled)
     else:
         for category in categories:
-            if category not in CATEGORIES:
-                raise RuleError(f"no such category {category!r}{nearest(category, CATEGORIES)}")
+            known = (*CATEGORIES, *POSITIVE_CATEGORIES)
+            if category not in known:
+                raise RuleError(f"no such category {category!r}{nearest(category, known)}")
         chosen = tuple(rule for rule in rules if rule.category in categories)
     if not chosen:
         raise RuleError("no rule is left: every rule is switched off or of another category")

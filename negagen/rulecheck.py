@@ -36,7 +36,8 @@ def _failures(rule: Rule, pipeline: str) -> list[str]:
         texts: set[str] = set()
         for epoch in range(_EPOCHS):
             result = negator(example.caption, epoch=epoch)
-            texts.update(negative.text for negative in result.negatives)
+            made = result.negatives if rule.makes == "negatives" else result.positives
+            texts.update(found.text for found in made)
         shown = ", ".join(map(repr, sorted(texts)[:5])) or "nothing"
         if example.silent and texts:
             failures.append(f"{example.caption!r} must give nothing, but gave {shown}")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from rapidfuzz import process
 
 from negagen.errors import ResourceError, RuleError
-from negagen.types import CATEGORIES
+from negagen.types import CATEGORIES, POSITIVE_CATEGORIES
 
 _Strict = ConfigDict(extra="forbid", frozen=True)
 Words = Annotated[tuple[str, ...], Field(default=())]
@@ -62,8 +62,12 @@ class Rule(BaseModel):
     model_config = _Strict
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    op: Literal["swap", "replace", "add", "negate", "shuffle"]
-    role: Literal["object", "phrase", "attribute", "relation", "action", "count", "verb", "pattern", "ngram", "class"]
+    op: Literal["swap", "replace", "add", "negate", "shuffle", "paraphrase"]
+    role: Literal[
+        "object", "phrase", "attribute", "relation", "action", "count", "verb", "pattern", "ngram", "class", "conjunct",
+        "converse",
+    ]  # fmt: skip
+    makes: Literal["negatives", "positives"] = "negatives"
     category: str
     about: str
     source: str
@@ -79,8 +83,9 @@ class Rule(BaseModel):
     @field_validator("category")
     @classmethod
     def _known_category(cls, value: str) -> str:
-        if value not in CATEGORIES:
-            raise ValueError(f"no such category {value!r}{nearest(value, CATEGORIES)}")
+        known = (*CATEGORIES, *POSITIVE_CATEGORIES)
+        if value not in known:
+            raise ValueError(f"no such category {value!r}{nearest(value, known)}")
         return value
 
     @field_validator("words")
@@ -169,6 +174,12 @@ def _rule(path: Path, number: int, table: Mapping[str, Any]) -> Rule:
     if (rule.op, rule.role) not in OPERATIONS:
         roles = sorted(role for op, role in OPERATIONS if op == rule.op)
         raise RuleError(f"{path}: rule {name!r}: op {rule.op!r} takes role {' or '.join(roles)}, not {rule.role!r}")
+    paraphrase = (rule.op == "paraphrase", rule.category in POSITIVE_CATEGORIES, rule.makes == "positives")
+    if any(paraphrase) and not all(paraphrase):
+        raise RuleError(
+            f"{path}: rule {name!r}: op 'paraphrase', category {POSITIVE_CATEGORIES[0]!r} and makes 'positives' go"
+            " together; give all three or none"
+        )
     if (rule.role == "pattern") != bool(rule.target.pattern and rule.replace_with):
         raise RuleError(
             f"{path}: rule {name!r}: role 'pattern' goes with target.pattern and `with`, and only with them"

@@ -13,6 +13,7 @@ from negagen.seeding import Stream, key_of
 from negagen.types import Candidate, Needs, Parse
 
 _ORDERS: Final = 1024  # precomputed weighted orders, one of which each caption draws
+_POSITIVES: Final = key_of("positives")
 _ATTRIBUTES, _RELATIONS, _VERBS = int(Needs.ATTRIBUTES), int(Needs.RELATIONS), int(Needs.VERBS)
 
 
@@ -61,13 +62,27 @@ class Schedule:
     """
 
     def __init__(self, rules: Sequence[Rule], lexicon: Lexicon, seed: int) -> None:
-        self._orders = _orders([_activate(rule, lexicon) for rule in rules], seed)
+        self._orders = _orders([_activate(rule, lexicon) for rule in rules if rule.makes == "negatives"], seed)
+        self._positives = [_activate(rule, lexicon) for rule in rules if rule.makes == "positives"]
+        weights = [max(1, round(active.rule.weight * 1000)) for active in self._positives]
+        orders = Stream(key_of("positives", seed))
+        self._kinds = [_weighted_order(orders, range(len(weights)), weights) for _ in range(_ORDERS if weights else 0)]
 
     def turns(self, parse: Parse, stream: Stream) -> Iterator[Turn]:
         """A turn for each category, without the rules that the caption gives nothing to do."""
         lacking = _lacking(parse)
         for category in self._orders[stream.below(_ORDERS)]:
             yield Turn(parse, [rule for rule in category if not rule.needs & lacking], stream)
+
+    def positives(self, parse: Parse, stream: Stream) -> Iterator[Turn]:
+        """A turn for each rule that makes positives, in weighted random order; `stream` is not drawn from."""
+        if not self._kinds:
+            return
+        lacking = _lacking(parse)
+        for number in self._kinds[stream.fork(_POSITIVES).below(_ORDERS)]:
+            active = self._positives[number]
+            if not active.needs & lacking:
+                yield Turn(parse, [active], stream)
 
 
 def _activate(rule: Rule, lexicon: Lexicon) -> Active:

@@ -30,6 +30,9 @@ CATEGORIES = (
 )
 """The field's names for what an edit does (SugarCrepe's seven, and four beside them)."""
 
+POSITIVE_CATEGORIES = ("paraphrase",)
+"""What an edit does that is made to leave the caption true."""
+
 
 Opening = tuple[tuple[str, ...], Unit]
 """A multi-word unit and the lower-case tokens that it is made of."""

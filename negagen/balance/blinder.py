@@ -63,6 +63,8 @@ class Blinder:
         self._two_way: dict[tuple[str, str, str], bool] = {}
         totals = np.full(len(self._numbers), 1e-3)
         for rule in rules:
+            if rule.makes == "positives":
+                continue
             totals[self._numbers[rule.category]] += rule.weight
         self.prior: NDArray[np.int64] = np.rint(np.log(totals) * SCALE).astype(np.int64)
 

@@ -13,6 +13,7 @@ from typing import Final
 from negagen.checks.context import KEEP, Context, context_of
 from negagen.checks.counts import check_count
 from negagen.checks.lexical import check_lexical
+from negagen.checks.paraphrase import check_paraphrase
 from negagen.checks.protected import check_protected
 from negagen.checks.reorder import check_reorder
 from negagen.checks.siblings import check_siblings
@@ -30,6 +31,7 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = MappingProxyType(
         "add": (check_protected, check_lexical, check_siblings),
         "negate": (check_protected, check_siblings),
         "shuffle": (),
+        "paraphrase": (check_protected, check_paraphrase),
     }
 )
 """The checks that an operation's candidates must pass, cheapest first."""

@@ -38,7 +38,7 @@ def list_rules(
     if as_json:
         from negagen.cli.console import print_json
 
-        fields = ("name", "op", "role", "category", "enabled", "about", "source", "path")
+        fields = ("name", "op", "role", "category", "makes", "enabled", "about", "source", "path")
         print_json([{field: getattr(rule, field) for field in fields} for rule in found])
         return
     from rich.table import Table
@@ -102,6 +102,7 @@ def show(
         ("about", rule.about),
         ("operation", f"{rule.op} {rule.role}"),
         ("category", rule.category),
+        ("makes", rule.makes),
         ("weight", f"{rule.weight:g}" + ("" if rule.enabled else " (off unless its category is asked for)")),
         ("source", rule.source),
         ("file", rule.path),

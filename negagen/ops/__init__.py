@@ -16,10 +16,12 @@ from negagen.ops.attributes import ReplaceAttribute
 from negagen.ops.count import ReplaceCount
 from negagen.ops.negate import NegateObject, NegateRelation, NegateVerb
 from negagen.ops.objects import ReplaceObject
+from negagen.ops.paraphrase import ConverseRelation, ReorderConjuncts
 from negagen.ops.pattern import ReplacePattern
 from negagen.ops.relations import ReplaceRelation
 from negagen.ops.shuffle import ShuffleNgrams, ShuffleWithinClass
 from negagen.ops.swap import SwapAttributes, SwapObjects, SwapPhrases
+from negagen.ops.synonyms import AdjectiveSynonym, FixedSynonym, NounSynonym, VerbSynonym
 from negagen.seeding import Stream
 from negagen.types import Candidate, Needs, Parse
 
@@ -60,6 +62,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], Callable[[Rule, Lexicon], Operation]]
         ("negate", "relation"): NegateRelation,
         ("shuffle", "ngram"): ShuffleNgrams,
         ("shuffle", "class"): ShuffleWithinClass,
+        ("paraphrase", "object"): NounSynonym,
+        ("paraphrase", "attribute"): AdjectiveSynonym,
+        ("paraphrase", "action"): VerbSynonym,
+        ("paraphrase", "phrase"): FixedSynonym,
+        ("paraphrase", "conjunct"): ReorderConjuncts,
+        ("paraphrase", "converse"): ConverseRelation,
     }
 )
 """Every (op, role) a rule may name."""
