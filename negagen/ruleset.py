@@ -65,7 +65,7 @@ class Rule(BaseModel):
     op: Literal["swap", "replace", "add", "negate", "shuffle", "paraphrase"]
     role: Literal[
         "object", "phrase", "attribute", "relation", "action", "count", "verb", "pattern", "ngram", "class", "conjunct",
-        "converse",
+        "converse", "voice", "tense", "absence", "denial",
     ]  # fmt: skip
     makes: Literal["negatives", "positives"] = "negatives"
     category: str

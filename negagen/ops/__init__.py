@@ -10,8 +10,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from negagen.lexicon import Lexicon
+from negagen.ops.absence import DenyAbsent
 from negagen.ops.actions import ReplaceAction
 from negagen.ops.add import AddAttribute, AddObject
+from negagen.ops.affirm import Affirm
 from negagen.ops.attributes import ReplaceAttribute
 from negagen.ops.count import ReplaceCount
 from negagen.ops.negate import NegateObject, NegateRelation, NegateVerb
@@ -22,6 +24,7 @@ from negagen.ops.relations import ReplaceRelation
 from negagen.ops.shuffle import ShuffleNgrams, ShuffleWithinClass
 from negagen.ops.swap import SwapAttributes, SwapObjects, SwapPhrases
 from negagen.ops.synonyms import AdjectiveSynonym, FixedSynonym, NounSynonym, VerbSynonym
+from negagen.ops.voice import ChangeTense, ChangeVoice
 from negagen.seeding import Stream
 from negagen.types import Candidate, Needs, Parse
 
@@ -60,6 +63,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Callable[[Rule, Lexicon], Operation]]
         ("negate", "verb"): NegateVerb,
         ("negate", "object"): NegateObject,
         ("negate", "relation"): NegateRelation,
+        ("negate", "denial"): Affirm,
         ("shuffle", "ngram"): ShuffleNgrams,
         ("shuffle", "class"): ShuffleWithinClass,
         ("paraphrase", "object"): NounSynonym,
@@ -68,6 +72,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Callable[[Rule, Lexicon], Operation]]
         ("paraphrase", "phrase"): FixedSynonym,
         ("paraphrase", "conjunct"): ReorderConjuncts,
         ("paraphrase", "converse"): ConverseRelation,
+        ("paraphrase", "voice"): ChangeVoice,
+        ("paraphrase", "tense"): ChangeTense,
+        ("paraphrase", "absence"): DenyAbsent,
     }
 )
 """Every (op, role) a rule may name."""

@@ -169,7 +169,11 @@ class FixedSynonym(_Synonyms):
         """Whether the wording is neither part of a longer unit nor a caption's last word."""
         unit = parse.units.get(start)
         inside = any(first < start < end or start <= first < stop < end for first, (end, _) in parse.units.items())
-        return stop < len(parse.tokens) and not inside and (unit is None or unit[0] <= stop)
+        if inside or (unit is not None and unit[0] > stop) or parse.codes[stop : stop + 1] not in tuple("DCJNuM"):
+            return False
+        # "the two dogs", "a two story house": what counts must open a phrase, and of several things.
+        phrase = next((phrase for phrase in parse.phrases if phrase.quantity == start), None)
+        return phrase is None or (phrase.plural and phrase.start == start and parse.codes[start - 1 : start] != "D")
 
     def _form(self, parse: Parse, index: int, new: str) -> str:
         return new
