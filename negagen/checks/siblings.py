@@ -29,8 +29,12 @@ def check_siblings(parse: Parse, candidate: Candidate, context: Context) -> Verd
     if candidate.operation == "swap":
         return _swap(parse, candidate, context.lexicon, facts)
     if candidate.operation == "negate":
-        denied = facts.denied_verbs if candidate.role == "verb" else facts.denied
-        return _DENIED if candidate.role != "relation" and candidate.old in denied else KEEP
+        if candidate.role == "verb":
+            # "not" comes after an auxiliary, whose lemma says nothing, and before the verb.
+            at = candidate.splices[0].start
+            verbs = {candidate.old, *(token.lemma for token in parse.tokens[at : at + 2])}
+            return KEEP if verbs.isdisjoint(facts.denied_verbs) else _DENIED
+        return _DENIED if candidate.role == "object" and candidate.old in facts.denied else KEEP
     if candidate.role == "object":
         entries = context.lexicon.noun(candidate.new), context.lexicon.noun(candidate.old)
         if _supported(candidate.new, *entries, facts.nouns):
@@ -78,9 +82,11 @@ def _relation(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: Sibli
     vague = {candidate.old} if old is None else {candidate.old, *old.entails, *old.overlaps}
     for one, _, name, other in facts.relations:
         entry = lexicon.relation(name)
-        if not name or name in vague - {candidate.new}:
+        if not name:
             continue
         if _alike(lexicon, one, left) and _alike(lexicon, other, right):
+            if name in vague - {candidate.new}:
+                continue
             said = {name} if entry is None else {name, *entry.entails, *entry.overlaps}
         elif entry is not None and entry.converse and _alike(lexicon, one, right) and _alike(lexicon, other, left):
             said = {entry.converse}
@@ -109,12 +115,13 @@ def _swap(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingFa
 
 
 def _count(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingFacts) -> Verdict:
-    new = lexicon.number(candidate.new)
-    if new is None:
+    old, new = lexicon.number(candidate.old), lexicon.number(candidate.new)
+    if old is None or new is None:
         return KEEP
     noun = parse.phrases[candidate.sites[0]].lemma
     for low, high, other in facts.counts:
-        if low <= new.high and new.low <= high and _alike(lexicon, noun, other):
+        silent = low <= old.low and old.high <= high  # "dogs" fits two as well as three
+        if not silent and low <= new.high and new.low <= high and _alike(lexicon, noun, other):
             return _COUNTED
     return KEEP
 
@@ -139,10 +146,13 @@ def _gather(context: Context) -> SiblingFacts:
                 facts.counts.add((2, 1_000_000, phrase.lemma))
         for index, code in enumerate(parse.codes):
             if code in "VGE":
-                denied = index > 0 and tokens[index - 1].lower in NEGATIONS
-                (facts.denied_verbs if denied else facts.verbs).add(tokens[index].lemma)
+                (facts.denied_verbs if _denied(parse, index) else facts.verbs).add(tokens[index].lemma)
         for r in parse.relations:
             verb = tokens[r.verb].lemma if r.verb >= 0 else ""
-            if verb not in facts.denied_verbs:
+            if r.verb < 0 or not _denied(parse, r.verb):
                 facts.relations.add((phrases[r.subject].lemma, verb, r.name, phrases[r.object].lemma))
     return facts
+
+
+def _denied(parse: Parse, verb: int) -> bool:
+    return verb > 0 and parse.tokens[verb - 1].lower in NEGATIONS
