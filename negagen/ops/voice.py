@@ -1,4 +1,4 @@
-"""The same deed in another voice or tense: "a dog chases a cat" -> "a cat is chased by a dog", "a dog chasing a cat"."""
+"""The same deed in another voice or tense: "a dog chases a cat" -> "a cat is chased by a dog"."""
 
 from __future__ import annotations
 
