@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS: Final = 4
-_SHARE: Final = 3  # one in so many captions that allow it: as often as negatives say "no" and "without"
+_SHARE: Final = 2  # one in so many captions that allow it: as often as negatives say "no" and "without"
 
 
 class DenyAbsent:
@@ -41,10 +41,15 @@ class DenyAbsent:
         if scene is None or not (scene.scene or phrases[-1].family in self._places):
             return
         last = len(phrases) - 1
+        # "in a field", not "eating grass".
+        if codes[phrases[-1].start - 1 : phrases[-1].start] not in ("I", "i"):
+            return
         if codes[phrases[-1].head] != "N" or "with" in parse.words or "W" in codes or "K" in codes:
             return
         out = {phrase.family for phrase in phrases}
-        out |= {token.entry.classes[0].partition(".")[0] for token in parse.tokens if token.entry is not None}
+        out |= {
+            token.entry.classes[0].partition(".")[0] for token in parse.tokens if token.entry and token.entry.classes
+        }
         for family in tuple(out):
             out |= self._rules_out.get(family, frozenset())
         for _ in range(_ROUNDS):

@@ -158,4 +158,6 @@ class ChangeTense:
             if parse.tokens[stop].lower != "and":
                 return None
             stop, plural = parse.phrases[1].stop, True
+        if any(token.lower == "of" for token in parse.tokens[first.start : first.stop]) and not first.plural:
+            return None  # "two slices of pizza"
         return (stop, plural) if first.entry is not None and stop < len(parse.tokens) else None

@@ -39,7 +39,7 @@ CAPTIONS = (
         ("change-voice", "A goat is being fed by two girls in a yard.", {"Two girls are feeding a goat in a yard."}),
         ("change-voice", "Two goats are led by a girl", {"A girl leads two goats"}),
         ("change-tense", "A girl is feeding a goat", {"A girl feeding a goat", "A girl feeds a goat"}),
-        ("change-tense", "A boy and a girl run", {"A boy and a girl are running", "A boy and a girl running"}),
+        ("change-tense", "A boy and a girl eat", {"A boy and a girl are eating", "A boy and a girl eating"}),
         ("change-tense", "A boy eating and drinking", {"A boy is eating and drinking"}),
     ],
 )
@@ -62,7 +62,7 @@ def test_what_means_the_same(rule: str, caption: str, made: set[str]) -> None:
         ("reorder-conjuncts", "A man with a goat and a duck"),
         ("reorder-conjuncts", "Red apples and oranges"),
         ("reorder-conjuncts", "A goat and its owner"),
-        ("reorder-conjuncts", "A salt shaker and a bowl of soup"),
+        ("reorder-conjuncts", "Fish and chips on a plate"),
         ("converse-relation", "A goat above a duck near a barn"),
         ("converse-relation", "A goat sitting next to a duck"),
         ("converse-relation", "A goat on a barn"),
