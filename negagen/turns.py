@@ -63,7 +63,9 @@ class Schedule:
 
     def __init__(self, rules: Sequence[Rule], lexicon: Lexicon, seed: int) -> None:
         self._orders = _orders([_activate(rule, lexicon) for rule in rules if rule.makes == "negatives"], seed)
+        # An operation that names `cues` is silent in a caption without one of them.
         self._positives = [_activate(rule, lexicon) for rule in rules if rule.makes == "positives"]
+        self._cues: list[frozenset[str] | None] = [getattr(a.operation, "cues", None) for a in self._positives]
         weights = [max(1, round(active.rule.weight * 1000)) for active in self._positives]
         orders = Stream(key_of("positives", seed))
         self._kinds = [_weighted_order(orders, range(len(weights)), weights) for _ in range(_ORDERS if weights else 0)]
@@ -81,7 +83,8 @@ class Schedule:
         lacking = _lacking(parse)
         for number in self._kinds[stream.fork(_POSITIVES).below(_ORDERS)]:
             active = self._positives[number]
-            if not active.needs & lacking:
+            cues = self._cues[number]
+            if not active.needs & lacking and (cues is None or not cues.isdisjoint(parse.words)):
                 yield Turn(parse, [active], stream)
 
 

@@ -26,7 +26,7 @@ def test_examples_hold(rule: Rule) -> None:
 def test_every_default_category_but_shuffle_is_on() -> None:
     assert {rule.category for rule in SHIPPED if rule.enabled} == {
         "swap_obj", "swap_att", "swap_role", "replace_obj", "replace_att", "replace_rel", "replace_count",
-        "add_obj", "add_att", "negate",
+        "add_obj", "add_att", "negate", "paraphrase",
     }  # fmt: skip
 
 

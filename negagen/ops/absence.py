@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _ROUNDS: Final = 4
+_SHARE: Final = 2  # one in so many captions that allow it: as often as negatives say "no" and "without"
 
 
 class DenyAbsent:
-    """Says of the place that ends a caption that a thing of `target.words` is not there.
+    """Says of the scene that ends a caption that a thing of `target.words` is not there.
 
-    Those are things that nobody would leave unnamed. None is taken that the caption names a relative or the usual
-    company of, nor one of a family that it names; where it speaks of a room, no furniture is missed, and on a road no
-    vehicle. `target.families` are those of places, `words` the families that each family rules out.
+    Those are things that nobody would leave unnamed. None is taken of a family that the caption names, or that one of
+    them rules out (`words`: on a road no vehicle is missed). Scenes are what the lexicon calls one, and things of
+    `target.families`. Only some of the captions get a denial, so that "no" tells nothing.
     """
 
     needs: ClassVar[Needs] = Needs.NOTHING
@@ -34,15 +35,23 @@ class DenyAbsent:
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
         phrases, codes = parse.phrases, parse.codes
-        if not phrases or phrases[-1].family not in self._places or codes[phrases[-1].stop :] not in ("", "."):
+        if not phrases or codes[phrases[-1].stop :] not in ("", ".") or stream.below(_SHARE):
+            return
+        scene = phrases[-1].entry
+        if scene is None or not (scene.scene or phrases[-1].family in self._places):
             return
         last = len(phrases) - 1
+        # "in a field", not "eating grass".
+        if codes[phrases[-1].start - 1 : phrases[-1].start] not in ("I", "i"):
+            return
         if codes[phrases[-1].head] != "N" or "with" in parse.words or "W" in codes or "K" in codes:
             return
-        out: set[str] = set()
-        for phrase in phrases:
-            out.add(phrase.family)
-            out |= self._rules_out.get(phrase.family, frozenset())
+        out = {phrase.family for phrase in phrases}
+        out |= {
+            token.entry.classes[0].partition(".")[0] for token in parse.tokens if token.entry and token.entry.classes
+        }
+        for family in tuple(out):
+            out |= self._rules_out.get(family, frozenset())
         for _ in range(_ROUNDS):
             thing = self._things[stream.below(len(self._things))]
             if thing.classes[0].partition(".")[0] in out:

@@ -58,7 +58,7 @@ class Affirm:
 
     def _without(self, parse: Parse, index: int) -> tuple[Splice, ...]:
         phrase = next((phrase for phrase in parse.phrases if phrase.start == index + 1), None)
-        if phrase is None:
+        if phrase is None or (index and parse.codes[index - 1] == "A"):  # "with and without"
             return ()
         # "without any trees"
         if parse.tokens[phrase.start].lower == "any":
@@ -75,10 +75,14 @@ class Affirm:
             return ()
         before, after = parse.tokens[index - 1], parse.tokens[index + 1]
         if before.lemma == "do" or before.lower in ("does", "do"):
-            if after.tag != "VB" or before.lower not in ("does", "do"):
+            # "a do not enter sign"; "does not flip or have": the second verb would have to follow.
+            told = index > 1 and parse.codes[index - 2] in "NW" and "or" not in parse.words
+            if after.tag != "VB" or before.lower not in ("does", "do") or not told:
                 return ()
             form = verb_form(self._lexicon, after.lemma, "VBZ" if before.lower == "does" else "VB")
             return (Splice(index - 1, index + 2, form),) if form else ()
         if before.lower in ("ca", "wo", "why", "if", "or", "but") or after.lower in ("only", "even", "yet", "quite"):
             return ()
-        return (Splice(index, index + 1, ""),) if parse.codes[index - 1] in "BNX" else ()
+        # "is not wet", "will not eat", "a boy not eating"; a bare "not" elsewhere is a part of something else.
+        whole = parse.codes[index - 1] in "BX" or (parse.codes[index - 1] == "N" and after.code in "GE")
+        return (Splice(index, index + 1, ""),) if whole else ()

@@ -26,6 +26,7 @@ class ReorderConjuncts:
     """
 
     needs: ClassVar[Needs] = Needs.RELATIONS
+    cues: ClassVar[frozenset[str]] = frozenset(["and"])
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._except = frozenset(rule.unless.words)

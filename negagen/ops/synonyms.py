@@ -17,7 +17,7 @@ _LEAST = 0.15  # the share of places where even a much rarer word is put in
 _SCALE = 1 << 16
 
 
-class _Synonyms:
+class Synonyms:
     """Draws a synonym for site after site; a subclass says where (`_sites`) and in which form (`_form`).
 
     Each line of the rule's `words` is a group: any of its words may stand for any other. A word is taken for a
@@ -26,6 +26,7 @@ class _Synonyms:
     """
 
     role: ClassVar[str]
+    cues: frozenset[str]
     needs: ClassVar[Needs] = Needs.NOTHING
 
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
@@ -37,6 +38,7 @@ class _Synonyms:
             for member in group:
                 groups.setdefault(member, {}).update(dict.fromkeys(other for other in group if other != member))
         self._groups: Mapping[str, tuple[str, ...]] = {word: tuple(others) for word, others in groups.items()}
+        self.cues = frozenset(form for word in self._groups for form in self._cues(word))
         self._chances = {
             (word, other): round(_SCALE * max(_LEAST, min(1.0, self._frequency(other) / self._frequency(word))))
             for word, others in self._groups.items()
@@ -54,6 +56,10 @@ class _Synonyms:
                     sites_ = (phrase,) if phrase >= 0 else ()
                     yield Candidate((Splice(start, stop, text),), "paraphrase", self.role, word, new, sites_)
 
+    def _cues(self, word: str) -> Iterator[str]:
+        """Words one of which a caption must have for `word` to stand in it."""
+        yield word.partition(" ")[0]
+
     def _frequency(self, phrase: str) -> int:
         """How often captions have the phrase's rarest word, at least 1."""
         return max(1, min(self._lexicon.frequency(word) for word in phrase.split(" ")))
@@ -67,7 +73,7 @@ class _Synonyms:
         raise NotImplementedError
 
 
-class NounSynonym(_Synonyms):
+class NounSynonym(Synonyms):
     """Another name of the same thing, in the same number.
 
     With `target.words`, only for the caption's first phrase and only before one of them: a "picture of" something is a
@@ -91,11 +97,15 @@ class NounSynonym(_Synonyms):
                 found.append((phrase.unit, phrase.stop, phrase.lemma, number))
         return found
 
+    def _cues(self, word: str) -> Iterator[str]:
+        for plural in (False, True):
+            yield (noun_form(self._lexicon, word, plural=plural) or word).partition(" ")[0]
+
     def _form(self, parse: Parse, index: int, new: str) -> str | None:
         return noun_form(self._lexicon, new, plural=parse.tokens[index].tag in ("NNS", "NNPS"))
 
 
-class AdjectiveSynonym(_Synonyms):
+class AdjectiveSynonym(Synonyms):
     """Another word for the same quality, before a noun."""
 
     role = "attribute"
@@ -114,7 +124,7 @@ class AdjectiveSynonym(_Synonyms):
         return new
 
 
-class VerbSynonym(_Synonyms):
+class VerbSynonym(Synonyms):
     """Another verb for the same deed, in the same form."""
 
     role = "action"
@@ -132,11 +142,15 @@ class VerbSynonym(_Synonyms):
             and codes[index + 1 : index + 2] in tuple("DCJNu")  # with an object, and no particle after it
         ]
 
+    def _cues(self, word: str) -> Iterator[str]:
+        for tag in ("VB", "VBZ", "VBG"):
+            yield verb_form(self._lexicon, word, tag) or word
+
     def _form(self, parse: Parse, index: int, new: str) -> str | None:
         return verb_form(self._lexicon, new, parse.tokens[index].tag)
 
 
-class FixedSynonym(_Synonyms):
+class FixedSynonym(Synonyms):
     """Fixed wording that means the same, word for word: "next to" and "beside", "full of" and "filled with"."""
 
     role = "phrase"

@@ -1,4 +1,4 @@
-"""The same deed in another voice or tense: "a dog chases a cat" -> "a cat is chased by a dog", "a dog chasing a cat"."""
+"""The same deed in another voice or tense: "a dog chases a cat" -> "a cat is chased by a dog"."""
 
 from __future__ import annotations
 
@@ -158,4 +158,6 @@ class ChangeTense:
             if parse.tokens[stop].lower != "and":
                 return None
             stop, plural = parse.phrases[1].stop, True
+        if any(token.lower == "of" for token in parse.tokens[first.start : first.stop]) and not first.plural:
+            return None  # "two slices of pizza"
         return (stop, plural) if first.entry is not None and stop < len(parse.tokens) else None
