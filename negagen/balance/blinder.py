@@ -76,12 +76,12 @@ class Blinder:
             return [[] for _ in batch]
         keys = np.array([caption.key for caption in batch], np.uint64)
         share = self.share(batch, pool)
-        chosen, energy = model.select(pool, folds, keys, share, k, self.policy)
+        chosen, energy, drawn = model.select(pool, folds, keys, share, k, self.policy)
         first = np.searchsorted(pool.owner, np.arange(len(batch))).tolist()
         gaps = pool.gaps[:, 1]
         floor = round(self.policy.floor * SCALE)
         return [
-            [Choice(i - begin, gaps[i] / SCALE, energy[i] / SCALE, bool(energy[i] + share[i] < floor)) for i in mine]
+            [Choice(i - begin, gaps[i] / SCALE, energy[i] / SCALE, bool(drawn[i] < floor)) for i in mine]
             for begin, mine in zip(first, chosen, strict=True)
         ]
 

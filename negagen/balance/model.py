@@ -77,13 +77,14 @@ class BlindModel:
         share: NDArray[np.int64],
         k: int,
         policy: Policy,
-    ) -> tuple[list[list[int]], NDArray[np.int64]]:
-        """The chosen candidates of each caption, best first, and all energies.
+    ) -> tuple[list[list[int]], NDArray[np.int64], NDArray[np.int64]]:
+        """The chosen candidates of each caption, best first, all energies, and what was drawn by: energy plus noise.
 
         `keys` uint64 [C] fix the noise, `share` int64 [N] are log weights of the candidates in nats / SCALE.
         """
         energy = self.energies(pool, folds)
-        return choose(pool, energy + share + noise(pool, keys), k, policy), energy
+        drawn = energy + share + noise(pool, keys)
+        return choose(pool, drawn, k, policy), energy, drawn
 
     def save(self, path: Path) -> None:
         """Write the model to `path`, whole or not at all."""
