@@ -155,4 +155,10 @@ def _gather(context: Context) -> SiblingFacts:
 
 
 def _denied(parse: Parse, verb: int) -> bool:
-    return verb > 0 and parse.tokens[verb - 1].lower in NEGATIONS
+    """Whether a negation stands before the verb, adverbs and auxiliaries aside ("is not currently riding")."""
+    for index in range(verb - 1, -1, -1):
+        if parse.tokens[index].lower in NEGATIONS:
+            return True
+        if parse.codes[index] not in "RBX":
+            return False
+    return False
