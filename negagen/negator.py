@@ -180,10 +180,14 @@ class Negator:
                 yield from self._balanced(batch, parses, epoch)
 
     def gathered(
-        self, texts: Iterable[str | None], groups: Iterable[object] | None = None, batch_size: int = 512
+        self,
+        texts: Iterable[str | None],
+        groups: Iterable[object] | None = None,
+        siblings: Iterable[Sequence[str]] | None = None,
+        batch_size: int = 512,
     ) -> Iterator[list[Gathered]]:
         """Batches of captions with the options that their negatives are drawn from, for fitting a model."""
-        for batch in self._batches(texts, None, None, groups, batch_size):
+        for batch in self._batches(texts, None, siblings, groups, batch_size):
             parses = self._parses(batch)
             yield [self._gather(row, parses, self.epoch)[0] for row in batch if row.text in parses]
 

@@ -14,6 +14,7 @@ from negagen.balance.ngrams import NgramCounts
 from negagen.balance.pool import MODELS, sequence
 from negagen.balance.selection import BINS, POLICIES, Tilt
 from negagen.balance.words import Words
+from negagen.seeding import key_of
 from negagen.types import CATEGORIES
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ EPOCHS: Final = 6
 _BATCH: Final = 128
 _TABLE_BITS: Final = 18
 _CHUNK: Final = 4096
+MOST: Final = 16  # siblings of a caption, as in a run
 
 
 def fit_model(
@@ -36,13 +38,15 @@ def fit_model(
     *,
     folds: int = FOLDS,
     sample: int = SAMPLE,
+    siblings: bool = False,
     about: dict[str, Any] | None = None,
 ) -> BlindModel:
     """A model of the captions, for negators of the same rules, k and blindness as `negator`.
 
     `captions()` gives (text, group) pairs, of which there are `rows`; it is called twice. Captions of one picture have
     the same group, or else each its own. With `folds` = 1 the model does not leave captions out of their own judgement,
-    and serves for others only.
+    and serves for others only. With `siblings` the negatives that it is fitted on are checked against the other
+    captions of their pictures, as those drawn later will be; the sample then is of whole pictures.
     """
     counts, classes = _counted(negator.blinder.words, captions(), rows, folds)
     empty = Tilt(
@@ -51,10 +55,10 @@ def fit_model(
         np.ones(MODELS, np.int64),
     )
     model = assemble(counts, classes, empty, {})
-    taken = _sample(captions(), rows, sample)
+    taken = _pictures(captions(), rows, sample) if siblings else _sample(captions(), rows, sample)
     # Parts of a sample are parted by group, so that each group's weights come from the other's captions.
     draws = [
-        _draws(negator, model, [pair for pair in taken if fold_of(pair[1]) % GROUPS == group])
+        _draws(negator, model, [pair for pair in taken if fold_of(pair[1]) % GROUPS == group], siblings=siblings)
         for group in range(GROUPS)
     ]
     tilt = fit_tilt(
@@ -111,11 +115,25 @@ def _sample(captions: Iterable[tuple[str, object]], rows: int, wanted: int) -> l
     return out[:wanted]
 
 
-def _draws(negator: Negator, model: BlindModel, captions: Sequence[tuple[str, object]]) -> list[Draw]:
+def _pictures(captions: Iterable[tuple[str, object]], rows: int, wanted: int) -> list[tuple[str, object]]:
+    """About `wanted` of the captions: all those of pictures that a hash of their ids picks."""
+    share = min(1 << 32, (wanted << 32) // max(rows, 1))
+    return [(text, group) for text, group in captions if key_of("sample", group) >> 32 < share]
+
+
+def _draws(
+    negator: Negator, model: BlindModel, captions: Sequence[tuple[str, object]], *, siblings: bool
+) -> list[Draw]:
     texts, groups = [text for text, _ in captions], [group for _, group in captions]
+    beside: list[list[str]] | None = None
+    if siblings:
+        shown: dict[object, list[str]] = {}
+        for text, group in captions:
+            shown.setdefault(group, []).append(text)
+        beside = [[other for other in shown[group][: MOST + 1] if other != text][:MOST] for text, group in captions]
     return [
         negator.blinder.draw(batch, model)
-        for batch in negator.gathered(texts, groups=groups, batch_size=_BATCH)
+        for batch in negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH)
         if batch
     ]
 

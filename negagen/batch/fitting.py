@@ -25,15 +25,20 @@ def fit_source(
     column: str,
     image_id_column: str | None,
     limit: int | None = None,
+    siblings: bool = True,
 ) -> None:
-    """Fit a model on the first `limit` captions of `source` (all, if None) and write it to `target`."""
+    """Fit a model on the first `limit` captions of `source` (all, if None) and write it to `target`.
+
+    With `siblings`, and a column that names the pictures, captions of one picture are checked against each other.
+    """
     rows = source.rows if limit is None else min(limit, source.rows)
 
     def captions() -> Iterator[tuple[str, object]]:
         return read_captions(source, rows, column, image_id_column)
 
     about = {"input": [file.digest for file in source.files]}
-    fit_model(negator, captions, rows, about=about).save(target)
+    beside = siblings and image_id_column is not None
+    fit_model(negator, captions, rows, siblings=beside, about=about).save(target)
 
 
 def read_captions(source: Source, rows: int, column: str, image_id_column: str | None) -> Iterator[tuple[str, object]]:
@@ -50,7 +55,14 @@ def read_captions(source: Source, rows: int, column: str, image_id_column: str |
 
 
 def with_model(
-    spec: NegatorSpec, source: Source, folder: Path, *, column: str, image_id_column: str | None, limit: int | None
+    spec: NegatorSpec,
+    source: Source,
+    folder: Path,
+    *,
+    column: str,
+    image_id_column: str | None,
+    limit: int | None,
+    siblings: bool = True,
 ) -> NegatorSpec:
     """`spec` with a model fitted on `source`, if it wants one, names none, and there are captions enough.
 
@@ -65,11 +77,13 @@ def with_model(
         return spec
     key = blake2b(
         schemas.dump(
-            [[file.digest for file in source.files], rows, column, image_id_column, negator.fingerprint]
+            [[file.digest for file in source.files], rows, column, image_id_column, siblings, negator.fingerprint]
         ).encode(),
         digest_size=8,
     ).hexdigest()
     path = folder / f"blindness-{key}.npz"
     if not path.exists():
-        fit_source(negator, source, path, column=column, image_id_column=image_id_column, limit=limit)
+        fit_source(
+            negator, source, path, column=column, image_id_column=image_id_column, limit=limit, siblings=siblings
+        )
     return NegatorSpec({**spec.options, "model": str(path)}, spec.factory)

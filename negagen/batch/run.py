@@ -130,6 +130,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
             column=job.column,
             image_id_column=pictures,
             limit=job.limit,
+            siblings=job.siblings is not False,
         )
         rows = source.rows if job.limit is None else min(job.limit, source.rows)
         index = (
