@@ -7,6 +7,9 @@ NegagenError
 ├── RuleError             a rule file that does not say what to do
 ├── PipelineError         a spaCy pipeline that is missing, broken or has no tagger
 ├── ModelError            a file of a fitted or trained model that is missing, damaged or unfit
+├── RecipeError           a recipe file, key or value that no run can be made of
+├── DataError             images, captions or negatives that cannot be trained or evaluated on
+├── TrainingError         a run that cannot start or go on
 ├── ResourceError         a file of the installation that is missing or damaged
 └── WorkerError           a worker process that died
 
@@ -43,6 +46,18 @@ class PipelineError(NegagenError):
 
 class ModelError(NegagenError):
     """A file of a fitted or trained model that is missing, damaged, or made for something else."""
+
+
+class RecipeError(NegagenError):
+    """A recipe file, key or value that no training run can be made of."""
+
+
+class DataError(NegagenError):
+    """Images, captions or negatives that cannot be trained or evaluated on."""
+
+
+class TrainingError(NegagenError):
+    """A training run that cannot start, or cannot go on."""
 
 
 class ResourceError(NegagenError):
