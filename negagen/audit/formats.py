@@ -133,7 +133,7 @@ def _rows(
         kinds = own or [None] * len(texts)
         rules = batch.column(layout.rule).to_pylist() if layout.rule else [None] * len(texts)
         if layout.name == "negclip":
-            lists = [_parsed(text, path, start + row) for row, text in enumerate(texts)]
+            lists = [list_in_cell(text, path, start + row) for row, text in enumerate(texts)]
         else:
             lists = [[text] for text in texts]
         made = [
@@ -162,8 +162,11 @@ def _listed_negatives(column: pa.Array) -> list[list[Made]]:
     return out
 
 
-def _parsed(text: str | None, path: Path, row: int) -> list[str | None]:
-    """NegCLIP writes a row's negatives as a Python list in a cell."""
+def list_in_cell(text: str | None, path: Path, row: int) -> list[str | None]:
+    """The negatives of a row of NegCLIP's TSV, which writes them as a Python list in a cell.
+
+    Raises `InputError` naming `path` and `row` if `text` is no list of strings.
+    """
     if text is None or not text.strip():
         return []
     try:
