@@ -1,0 +1,1 @@
+"""Fine-tuning: models, losses, recipes, the loop, patching and export. Needs the extra `train`."""

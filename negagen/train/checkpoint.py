@@ -1,0 +1,115 @@
+"""Checkpoints: folders that are whole or not there, the last few kept, and their return.
+
+checkpoints/step-00000400/
+    model.safetensors      every parameter and buffer, at the model's own precision
+    state.pt               optimiser, gradient scaler, averaged weights: tensors and numbers only
+    meta.json              step, configuration, versions
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from negagen.atomic import ASIDE, explained, flush
+from negagen.errors import TrainingError
+
+FOLDER: Final = "checkpoints"
+_FILES: Final = ("model.safetensors", "state.pt", "meta.json")
+_NAME: Final = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a run needs to go on as if it had never stopped. `model` maps names to tensors, on the CPU when loaded."""
+
+    step: int
+    model: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    meta: Mapping[str, Any]
+
+
+def save(run: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
+    """Write a checkpoint of the run in folder `run` and remove all but the newest `keep`.
+
+    It is written under another name, flushed to disk and renamed: after a crash there is the whole of it or nothing.
+    Raises `OutputError` where the disk is full or the folder is not writable.
+    """
+    folder = run / FOLDER
+    target = folder / f"step-{checkpoint.step:08d}"
+    aside = folder / f"{target.name}.{os.getpid()}{ASIDE}"
+    with explained(target):
+        folder.mkdir(parents=True, exist_ok=True)
+        aside.mkdir()
+        try:
+            save_file(_distinct(checkpoint.model), aside / "model.safetensors")
+            torch.save(dict(checkpoint.state), aside / "state.pt")
+            meta = {**checkpoint.meta, "step": checkpoint.step}
+            (aside / "meta.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+            for written in (*aside.iterdir(), aside):
+                flush(written)
+            if target.exists():  # the same step again, after a resume from an earlier one: the same contents
+                shutil.rmtree(target)
+            aside.replace(target)
+            flush(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        for old in _whole(folder)[:-keep] if keep else []:
+            shutil.rmtree(old)
+        for left in folder.glob(f"step-*{ASIDE}"):  # of a process that was killed while it wrote
+            shutil.rmtree(left, ignore_errors=True)
+    return target
+
+
+def latest(run: Path) -> Path | None:
+    """The newest whole checkpoint of the run in folder `run`."""
+    whole = _whole(run / FOLDER)
+    return whole[-1] if whole else None
+
+
+def load(path: Path) -> Checkpoint:
+    """Read one checkpoint's folder. Raises `TrainingError` if it is missing or damaged."""
+    missing = [name for name in _FILES if not (path / name).is_file()]
+    if missing:
+        raise TrainingError(
+            f"{path}: no checkpoint of negagen, {', '.join(missing)} is missing. Give a folder {FOLDER}/step-... of a"
+            " run, or --resume latest."
+        )
+    try:
+        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+        model = load_file(path / "model.safetensors")
+        state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+        return Checkpoint(int(meta["step"]), model, state, meta)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, EOFError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{path}: a damaged checkpoint ({error}). Remove the folder and resume from the one before it."
+        ) from error
+
+
+def _whole(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob("step-*") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def _distinct(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous copies where tensors share memory: safetensors stores none that do."""
+    seen: set[int] = set()
+    distinct = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach()
+        shared = tensor.untyped_storage().data_ptr() in seen
+        seen.add(tensor.untyped_storage().data_ptr())
+        distinct[name] = tensor.clone().contiguous() if shared else tensor.contiguous()
+    return distinct

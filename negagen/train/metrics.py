@@ -1,0 +1,151 @@
+"""Where figures go: a JSONL file always, TensorBoard and wandb if asked; and how they leave the device unawaited."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from negagen.atomic import explained, written_aside
+from negagen.errors import TrainingError
+
+FILE: Final = "metrics.jsonl"
+SINKS: Final = ("tensorboard", "wandb")
+T = TypeVar("T")
+
+
+class Sink(Protocol):
+    """Takes records: `step`, `kind` ("step", "evaluation") and figures by name."""
+
+    def write(self, record: Mapping[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Jsonl:
+    """One JSON object a line in `RUN/metrics.jsonl`, flushed line by line."""
+
+    def __init__(self, run: Path) -> None:
+        with explained(run / FILE):
+            self._file = (run / FILE).open("a", encoding="utf-8")
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class TensorBoard:
+    """Event files in `RUN/tensorboard`."""
+
+    def __init__(self, run: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise TrainingError('--log tensorboard needs: pip install "negagen[tensorboard]"') from error
+        self._writer: Any = SummaryWriter(str(run / "tensorboard"))
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        for name, value in _flat(record):
+            self._writer.add_scalar(f"{record['kind']}/{name}", value, record["step"])
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Wandb:
+    """A wandb run named as the run's folder; WANDB_PROJECT, WANDB_MODE and the rest of its variables hold."""
+
+    def __init__(self, run: Path, config: Mapping[str, Any]) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise TrainingError('--log wandb needs: pip install "negagen[wandb]"') from error
+        self._run: Any = wandb.init(name=run.name, dir=str(run), config=dict(config))
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._run.log({f"{record['kind']}/{name}": value for name, value in _flat(record)}, step=record["step"])
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and name != "step":
+            yield f"{prefix}{name}", float(value)
+
+
+def open_sinks(run: Path, names: Sequence[str], config: Mapping[str, Any]) -> list[Sink]:
+    """The JSONL file and the sinks named. Raises `TrainingError` for an unknown name or a package not installed."""
+    from negagen.ruleset import nearest
+
+    sinks: list[Sink] = []
+    for name in dict.fromkeys(names):
+        if name not in SINKS:
+            raise TrainingError(f"--log {name}: no such place for metrics{nearest(name, SINKS)}.")
+        sinks.append(TensorBoard(run) if name == "tensorboard" else Wandb(run, config))
+    return [Jsonl(run), *sinks]
+
+
+def forget_after(run: Path, step: int) -> None:
+    """Drop the records of steps after `step`, and a line that a crash left half-written: they are written anew.
+
+    A step's record carries the number of steps done, so that of the checkpoint's own step stays.
+    """
+    path = run / FILE
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if record["step"] <= step:
+            kept.append(line + "\n")
+    with written_aside(path) as aside:
+        aside.write_text("".join(kept), encoding="utf-8")
+
+
+def read_metrics(run: Path, kind: str = "step") -> list[dict[str, Any]]:
+    """The records of one kind that a run wrote, in order."""
+    lines = (run / FILE).read_text(encoding="utf-8").splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+
+class Readings(Generic[T]):
+    """Figures on their way from the device, each with a note: read a step late, so that no step waits for the GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._pending: deque[tuple[T, Tensor, Any]] = deque()
+
+    def push(self, note: T, values: Tensor) -> None:
+        """Begin to copy `values` (any shape) to the host."""
+        values = values.detach()
+        if not self._cuda:
+            self._pending.append((note, values.clone(), None))
+            return
+        host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+        host.copy_(values, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        self._pending.append((note, host, arrived))
+
+    def ready(self, *, leave: int = 1) -> Iterator[tuple[T, list[Any]]]:
+        """Those that came, in order, waiting for all but the last `leave`. On the CPU nothing is left."""
+        while len(self._pending) > (leave if self._cuda else 0):
+            note, host, arrived = self._pending.popleft()
+            if arrived is not None:
+                arrived.synchronize()
+            yield note, host.tolist()

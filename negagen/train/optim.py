@@ -1,0 +1,121 @@
+"""The optimiser: AdamW in two groups, the learning rate of a step, and gradients that lie in one tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+_EMBEDDINGS: Final = (nn.Embedding,)
+# Views begin at multiples of so many numbers: fused kernels read several at a time only from aligned addresses.
+_ALIGNED: Final = 64
+
+
+class Settings(Protocol):
+    """What `adamw` reads of a recipe's `[optimizer]`."""
+
+    @property
+    def lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def betas(self) -> tuple[float, float]: ...
+    @property
+    def eps(self) -> float: ...
+
+
+def decay_groups(module: nn.Module) -> tuple[list[str], list[str]]:
+    """Names of the trainable parameters that weight decay shrinks, and of those that it leaves alone.
+
+    Left alone are vectors and scalars (biases, gains of norms, class tokens, logit scale and bias) and tables of
+    embeddings, positions included: to shrink a row that a batch does not use forgets what was pre-trained. OpenAI's
+    CLIP spares the former (arXiv 2103.00020, table 18); sparing the tables follows GPT-style trainers.
+    """
+    tables = {
+        id(parameter)
+        for part in module.modules()
+        if isinstance(part, _EMBEDDINGS)
+        for parameter in part.parameters(recurse=False)
+    }
+    decayed: list[str] = []
+    spared: list[str] = []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            (spared if parameter.ndim < 2 or id(parameter) in tables else decayed).append(name)
+    return decayed, spared
+
+
+def adamw(module: nn.Module, settings: Settings, *, fused: bool) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters of `module`; the learning rate is set at every step (`learning_rate`)."""
+    parameters = dict(module.named_parameters())
+    decayed, spared = decay_groups(module)
+    groups = [
+        {"params": [parameters[name] for name in names], "weight_decay": decay}
+        for names, decay in ((decayed, settings.weight_decay), (spared, 0.0))
+        if names
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=fused)
+
+
+def learning_rate(
+    step: int, *, steps: int, peak: float, warmup: int, floor: float = 0.0, schedule: str = "cosine"
+) -> float:
+    """The learning rate of step `step` (from 0) of `steps`.
+
+    Warm-up is linear and reaches `peak` at its last step; then a half cosine falls to `floor`, which it would reach at
+    step `steps`; "constant" stays at `peak`, "linear" falls in a straight line.
+    """
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    if schedule == "constant":
+        return peak
+    left = 1 - done if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return floor + (peak - floor) * left
+
+
+class FlatGradients:
+    """The gradients of all parameters as views of one float tensor a device: reduced, measured and clipped in one go.
+
+    Backward passes add into the views, so nothing is copied before the all-reduce. A parameter that took no part in a
+    step has a gradient of zeros.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        self.parameters: Sequence[nn.Parameter] = [one for one in parameters if one.requires_grad]
+        starts, size = [], 0
+        for one in self.parameters:
+            starts.append(size)
+            size += -(-one.numel() // _ALIGNED) * _ALIGNED
+        first = self.parameters[0]
+        self.flat = torch.zeros(size, dtype=first.dtype, device=first.device)
+        for one, start in zip(self.parameters, starts, strict=True):
+            one.grad = self.flat[start : start + one.numel()].view_as(one)
+
+    def zero(self) -> None:
+        """Before a step's first backward pass."""
+        self.flat.zero_()
+
+    def average(self) -> None:
+        """The mean over all ranks, in place: what DDP does. Every rank must call it."""
+        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+            dist.all_reduce(self.flat)
+            self.flat /= dist.get_world_size()
+
+    def clip(self, limit: float) -> Tensor:
+        """Scale to a Euclidean norm of at most `limit` (0: leave them); gives the norm before, a scalar tensor."""
+        norm = torch.linalg.vector_norm(self.flat)
+        if limit > 0:
+            self.flat *= (limit / (norm + 1e-6)).clamp(max=1.0)
+        return norm
+
+
+@torch.no_grad()
+def update_average(average: Sequence[Tensor], current: Sequence[Tensor], decay: float) -> None:
+    """Move an exponential moving average, in place: average = decay * average + (1 - decay) * current."""
+    if average:
+        torch._foreach_lerp_(list(average), list(current), 1 - decay)
