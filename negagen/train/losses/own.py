@@ -21,7 +21,7 @@ from negagen.train.losses.features import (
 
 
 def own(features: Features) -> Tensor:
-    """Mean over rows with a negative of −log [e^{s⟨i,t⟩} / (e^{s⟨i,t⟩} + Σ_k w_k e^{s⟨i,n_k⟩})].
+    """Mean over rows with a negative of -log [e^{s⟨i,t⟩} / (e^{s⟨i,t⟩} + Σ_k w_k e^{s⟨i,n_k⟩})].
 
     The negatives' loss of TSVLC (Doveh et al., arXiv 2211.11733), with weights.
     """
@@ -29,7 +29,7 @@ def own(features: Features) -> Tensor:
 
 
 def margin(features: Features, *, margin: Annotated[float, Field(gt=0, le=2)] = 0.2) -> Tensor:
-    """Mean over negatives of max(0, margin + ⟨i,n⟩ − ⟨i,t⟩), of cosines: the logit scale is not used.
+    """Mean over negatives of max(0, margin + ⟨i,n⟩ - ⟨i,t⟩), of cosines: the logit scale is not used.
 
     The hinge of VSE++ (Faghri et al., arXiv 1707.05612) on given negatives instead of mined ones.
     """
@@ -39,7 +39,7 @@ def margin(features: Features, *, margin: Annotated[float, Field(gt=0, le=2)] = 
 
 
 def own_softmax(right: Tensor, wrong: Tensor, features: Features, also: Tensor | None = None) -> Tensor:
-    """Mean of −log [e^right / (e^right + Σ_k w_k e^wrong_k)] for logits right [B] and wrong [B, K].
+    """Mean of -log [e^right / (e^right + Σ_k w_k e^wrong_k)] for logits right [B] and wrong [B, K].
 
     Over rows with a negative, and, if `also` bool [B] is given, for which it is true.
     """
