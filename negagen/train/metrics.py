@@ -138,7 +138,7 @@ class Readings(Generic[T]):
             return
         host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
         host.copy_(values, non_blocking=True)
-        arrived = torch.cuda.Event()
+        arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
         self._pending.append((note, host, arrived))
 

@@ -108,7 +108,7 @@ class FlatGradients:
 
     def clip(self, limit: float) -> Tensor:
         """Scale to a Euclidean norm of at most `limit` (0: leave them); gives the norm before, a scalar tensor."""
-        norm = torch.linalg.vector_norm(self.flat)
+        norm: Tensor = torch.linalg.vector_norm(self.flat)
         if limit > 0:
             self.flat *= (limit / (norm + 1e-6)).clamp(max=1.0)
         return norm

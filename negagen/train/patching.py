@@ -64,9 +64,7 @@ def _check(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> None:
         raise ModelError(f"these models cannot be mixed, shapes differ (base against tuned): {_list(shapes)}.")
     kinds = [key for key in base if base[key].is_floating_point() != tuned[key].is_floating_point()]
     if kinds:
-        raise ModelError(
-            f"these models cannot be mixed, whole numbers are fractions in the other: {_list(kinds)}."
-        )
+        raise ModelError(f"these models cannot be mixed, whole numbers are fractions in the other: {_list(kinds)}.")
     numbers = [
         key for key in base if not base[key].is_floating_point() and not torch.equal(base[key].cpu(), tuned[key].cpu())
     ]
@@ -81,9 +79,7 @@ def _list(items: Sequence[str]) -> str:
 
 def parse_alphas(text: str) -> tuple[float, ...]:
     """`0.6`, `0,0.5,1`, or `0:1:0.1` with both ends: increasing numbers in [0, 1]. Raises `TrainingError`."""
-    wrong = TrainingError(
-        f"--alpha {text}: expected a number, a list (0,0.5,1) or START:END:STEP, within 0 to 1."
-    )
+    wrong = TrainingError(f"--alpha {text}: expected a number, a list (0,0.5,1) or START:END:STEP, within 0 to 1.")
     try:
         if ":" in text:
             start, end, step = (float(part) for part in text.split(":"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -36,16 +37,19 @@ def test_chunks_give_the_gradients_of_one_graph(dropout: float, chunk: int) -> N
     images, texts = torch.randn(2, 12, 5, dtype=torch.float64)
     parts = list(zip(images.split(chunk), texts.split(chunk), strict=True))
 
+    def encode(image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        return model[0](image), model[1](text)
+
     # One graph over everything, with the draws that chunks make.
     torch.manual_seed(7)
-    features = [(model[0](image), model[1](text)) for image, text in parts]
+    features = [encode(*part) for part in parts]
     whole = contrastive(*(torch.cat(one) for one in zip(*features, strict=True)))
     whole.backward()  # type: ignore[no-untyped-call]
     expected, after = gradients(model), torch.rand(3)
 
     model.zero_grad()
     torch.manual_seed(7)
-    cached = Cached([lambda image=image, text=text: (model[0](image), model[1](text)) for image, text in parts], CPU)
+    cached = Cached([partial(encode, *part) for part in parts], CPU)
     loss = contrastive(*cached.features())
     loss.backward()  # type: ignore[no-untyped-call]
     cached.backward()
@@ -135,8 +139,8 @@ def test_flat_gradients_are_the_gradients() -> None:
             contrastive(one[0](images), one[1](texts)).backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(twin.parameters(), 0.05)
     torch.testing.assert_close(flat.clip(0.05), norm)
-    for one, other in zip(gradients(model), gradients(twin), strict=True):
-        torch.testing.assert_close(one, other)
+    for mine, theirs in zip(gradients(model), gradients(twin), strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_average_moves_towards_the_weights() -> None:
