@@ -113,7 +113,7 @@ def _tower(width: int, layers: int) -> dict[str, Any]:
 def _clip_tokenizer(context: int) -> CLIPTokenizer:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*letters, *(letter + "</w>" for letter in letters)]
-    merges: dict[tuple[str, str], None] = {}
+    merges: dict[Any, None] = {}
     for word in WORDS:
         parts = [*word[:-1], word[-1] + "</w>"]
         # Merged from the right: no merge is the start of another word's, so a listed word is always one token.
@@ -136,7 +136,8 @@ def _word_tokenizer(template: str, *, pad: str, eos: str, context: int, cls: str
     tokenizer.post_processor = processors.TemplateProcessing(
         single=template, special_tokens=[(mark, vocabulary[mark]) for mark in marks if mark in template]
     )
-    return PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast
+    return make(
         tokenizer_object=tokenizer,
         unk_token="[UNK]",
         pad_token=pad,
