@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,6 +14,7 @@ from rapidfuzz.distance import Levenshtein
 from negagen import __version__
 from negagen.balance.blinder import Blinder, Gathered, Option, fold_of
 from negagen.balance.model import BlindModel, bundled_model, load_model
+from negagen.balance.scoring import GapWeights, Scorer, Selector
 from negagen.balance.selection import BLINDNESS, POLICIES
 from negagen.checks import KEEP, Context, check_surface, context_of, judge
 from negagen.checks.surface import fold
@@ -63,6 +64,8 @@ class Negator:
         blindness: "off" takes the first candidates that pass the checks; "balanced" and "strict" draw from a pool of
             them, so that texts alone do not tell negatives from captions, and rather give fewer than k.
         model: what "balanced" and "strict" draw by, a file of `negagen fit`; None for the model that negagen ships.
+        scorer: a causal language model (a folder or .gguf file) whose gaps the draw balances too, or a `Scorer` of your
+            own. `model` must be fitted with it: `negagen fit --scorer`.
 
     Raises:
         ValueError: k out of range.
@@ -83,6 +86,7 @@ class Negator:
         explain: bool = False,
         blindness: str = "balanced",
         model: str | Path | None = None,
+        scorer: str | Path | Scorer | None = None,
     ) -> None:
         if not isinstance(k, int) or not 1 <= k <= 64:
             raise ValueError(f"k must be a whole number from 1 to 64, got {k!r}")
@@ -90,11 +94,13 @@ class Negator:
             raise ValueError(f"seed must be a whole number, got {seed!r}")
         if blindness not in BLINDNESS:
             raise ValueError(f"blindness must be one of {', '.join(BLINDNESS)}, got {blindness!r}")
+        if scorer is not None and blindness == "off":
+            raise ValueError("a scorer needs blindness balanced or strict: with off nothing is drawn")
         rules = [rules] if isinstance(rules, str | Path | Rule) else rules
         categories = [categories] if isinstance(categories, str) else categories
         self._arguments = {
             "k": k, "seed": seed, "rules": rules, "categories": categories, "pipeline": pipeline, "epoch": epoch,
-            "explain": explain, "blindness": blindness, "model": model,
+            "explain": explain, "blindness": blindness, "model": model, "scorer": scorer,
         }  # fmt: skip
         self.k, self.seed, self.epoch = k, seed, epoch
         self.lexicon: Lexicon = load()
@@ -104,6 +110,7 @@ class Negator:
         self._schedule = Schedule(self.rules, self.lexicon, seed)
         self.blindness = blindness
         self._model = model
+        self._scorer = scorer
         self.blinder = Blinder(self.lexicon, self.rules, POLICIES.get(blindness, POLICIES["balanced"]))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -120,6 +127,23 @@ class Negator:
         return bundled_model() if self._model is None else load_model(self._model)
 
     @cached_property
+    def scorer(self) -> Scorer | None:
+        """The language model in use beside the blindness model. Raises `ModelError` for a path that holds none."""
+        if not isinstance(self._scorer, str | Path):
+            return self._scorer
+        from negagen.judges.causal import CausalScorer
+
+        return CausalScorer(self._scorer)
+
+    @cached_property
+    def _selector(self) -> Selector | None:
+        if self.scorer is None:
+            return None
+        where = "the bundled model" if self._model is None else str(self._model)
+        weights = GapWeights.of_json(self.model.about.get("scorer"), self.scorer.fingerprint, where)
+        return Selector(self.scorer, weights, self.blinder.policy)
+
+    @cached_property
     def config(self) -> dict[str, Any]:
         """All that fixes the output, as JSON values."""
         return {
@@ -133,6 +157,7 @@ class Negator:
             "lexicon": self.lexicon.fingerprint,
             "blindness": self.blindness,
             "model": "" if self.blindness == "off" else self.model.fingerprint,
+            "scorer": "" if self._selector is None else self._selector.fingerprint,
             "version": __version__,
         }
 
@@ -190,6 +215,16 @@ class Negator:
         for batch in self._batches(texts, None, siblings, groups, batch_size):
             parses = self._parses(batch)
             yield [self._gather(row, parses, self.epoch)[0] for row in batch if row.text in parses]
+
+    def option_text(self, batch: Sequence[Gathered]) -> Callable[[int], str]:
+        """Gives the text of an option by its number among all of the batch."""
+        flat = [(gathered.parse, option.candidate) for gathered in batch for option in gathered.options]
+
+        def text(number: int) -> str:
+            parse, candidate = flat[number]
+            return realise(self.lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle")[1]
+
+        return text
 
     def _batches(
         self,
@@ -287,7 +322,9 @@ class Negator:
     def _balanced(self, batch: Sequence[_Row], parses: Mapping[str | None, Parse], epoch: int) -> Iterator[Result]:
         """Negatives drawn from each caption's pool by the blindness model."""
         ready = [self._gather(row, parses, epoch) for row in batch if row.text in parses]
-        choices = iter(self.blinder.choose([gathered for gathered, _, _ in ready], self.model, self.k))
+        gathered = [each for each, _, _ in ready]
+        rescore = None if self._selector is None else partial(self._selector, text=self.option_text(gathered))
+        choices = iter(self.blinder.choose(gathered, self.model, self.k, rescore))
         rest = iter(ready)
         for row in batch:
             if row.text not in parses:
@@ -297,6 +334,8 @@ class Negator:
             folded = fold(parse.text)
             for choice in next(choices):
                 scores = {"lm_gap": choice.lm_gap, "blind": choice.blind}
+                if choice.scorer is not None:
+                    scores["scorer"] = choice.scorer
                 option = options[choice.number]
                 if choice.forced:
                     option = option._replace(verdict=replace(option.verdict, weight=option.verdict.weight / 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from negagen.balance.fit import Draw
 from negagen.balance.model import BlindModel, category_numbers, fold_of
 from negagen.balance.ngrams import SCALE
 from negagen.balance.pool import Passage, Pool, passage, sequence
-from negagen.balance.selection import Policy, crowding
+from negagen.balance.selection import Policy, choose, crowding
 from negagen.balance.words import Words
 from negagen.lexicon import Entry, Lexicon
 from negagen.ruleset import Rule
@@ -32,12 +32,25 @@ class Option(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A chosen option: its number among the caption's, the gap of the word model and the energy, both in nats."""
+    """A chosen option: its number among the caption's; the gap of the word model, the energy, and the gap of the
+    user's own scorer if there is one, all in nats.
+    """
 
     number: int
     lm_gap: float
     blind: float
     forced: bool
+    scorer: float | None = None
+
+
+class Rescore(Protocol):
+    """Changes what a draw goes by: see `negagen.balance.scoring.Selector`."""
+
+    def __call__(
+        self, pool: Pool, drawn: NDArray[np.int64], captions: Sequence[str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The new values and the scorer's gaps, both int64 [N] in nats / SCALE."""
+        ...
 
 
 class Gathered(NamedTuple):
@@ -68,7 +81,9 @@ class Blinder:
             totals[self._numbers[rule.category]] += rule.weight
         self.prior: NDArray[np.int64] = np.rint(np.log(totals) * SCALE).astype(np.int64)
 
-    def choose(self, batch: Sequence[Gathered], model: BlindModel, k: int) -> list[list[Choice]]:
+    def choose(
+        self, batch: Sequence[Gathered], model: BlindModel, k: int, rescore: Rescore | None = None
+    ) -> list[list[Choice]]:
         """Up to `k` choices for each caption, best first. What comes of a caption does not depend on the batch."""
         folds = np.array([caption.fold for caption in batch], np.int64)
         pool = self.pool(batch, model, folds)
@@ -77,11 +92,16 @@ class Blinder:
         keys = np.array([caption.key for caption in batch], np.uint64)
         share = self.share(batch, pool)
         chosen, energy, drawn = model.select(pool, folds, keys, share, k, self.policy)
+        scores: Sequence[float | None] = [None] * len(drawn)
+        if rescore is not None:
+            drawn, own = rescore(pool, drawn, [caption.parse.text for caption in batch])
+            chosen = choose(pool, drawn, k, self.policy)
+            scores = (own / SCALE).tolist()
         first = np.searchsorted(pool.owner, np.arange(len(batch))).tolist()
         gaps = pool.gaps[:, 1]
         floor = round(self.policy.floor * SCALE)
         return [
-            [Choice(i - begin, gaps[i] / SCALE, energy[i] / SCALE, bool(drawn[i] < floor)) for i in mine]
+            [Choice(i - begin, gaps[i] / SCALE, energy[i] / SCALE, bool(drawn[i] < floor), scores[i]) for i in mine]
             for begin, mine in zip(first, chosen, strict=True)
         ]
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from negagen.errors import InputError
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 PREFIX = "negagen."
 
 EDIT = pa.struct(
@@ -26,6 +26,9 @@ SCORES = pa.struct(
         pa.field("similarity", pa.float32()),
         pa.field("lm_gap", pa.float32()),
         pa.field("blind", pa.float32()),
+        pa.field("scorer", pa.float32()),
+        pa.field("nli", pa.float32()),
+        pa.field("image_text", pa.float32()),
     ]
 )
 NEGATIVE = pa.struct(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from negagen.errors import ModelError
-
-_INSTALL: Final = 'needs torch and transformers: pip install "negagen[judges]"'
+from negagen.judges.loading import digest_of, explained, modules, place, positions
 
 
 class CausalScorer:
     """Scores texts with a transformers causal language model.
+
+    Texts with more tokens than the model has positions for are cut there; `truncated` counts them.
 
     Args:
         path: a folder that `save_pretrained` wrote (model and tokenizer), or a `.gguf` file, which also needs the
@@ -24,40 +26,54 @@ class CausalScorer:
         batch_size: texts a forward pass.
 
     Raises:
-        ModelError: the path is missing or holds no causal model with a tokenizer, or a package is not installed.
+        ModelError: the path is missing or holds no causal model with a tokenizer, a package is not installed, or the
+            device is not there.
     """
 
     def __init__(self, path: str | Path, *, device: str = "auto", batch_size: int = 32) -> None:
         path = Path(path)
         if not path.exists():
             raise ModelError(f"{path} does not exist: give the folder, or the .gguf file, of a causal language model.")
-        try:
-            import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ImportError as error:
-            raise ModelError(f"a causal language model {_INSTALL} ({error}).") from error
+        torch, transformers = modules("a causal language model")
         folder, options = (path.parent, {"gguf_file": path.name}) if path.suffix == ".gguf" else (path, {})
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
-            model: Any = AutoModelForCausalLM.from_pretrained(
+        with explained(path, "causal language model"):
+            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
+            model: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, local_files_only=True, dtype=torch.float32, **options
             )
-        except (OSError, ValueError, KeyError, ImportError) as error:
-            raise ModelError(f"{path}: no causal language model that transformers can load: {error}") from error
         begin = self._tokenizer.bos_token_id
         self._begin = self._tokenizer.eos_token_id if begin is None else begin
         if self._begin is None:
             raise ModelError(f"{path}: its tokenizer has neither a bos nor an eos token to begin a text with.")
-        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self._model: Any = model.to(chosen).eval()
+        self._path = path
+        self._model: Any = place(model, device)
         self._batch_size = batch_size
+        # One position is the start token's.
+        self._longest = positions(model.config) - 1
+        self.truncated = 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the model's files."""
+        return digest_of(self._path)
+
+    def gaps(self, caption: str, negatives: Sequence[str]) -> NDArray[np.float64]:
+        """Each negative's score minus the caption's: float64 [N].
+
+        These texts are passed through the model by themselves, so that not even rounding depends on other captions.
+        """
+        scores = self.score([caption, *negatives])
+        out: NDArray[np.float64] = scores[1:] - scores[0]
+        return out
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Log-likelihood per token in nats, each text after a start token: float64 [N]; 0 for a text of no tokens.
 
         A text's score does not depend on the others, up to rounding.
         """
-        coded = [self._tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        coded = [self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] for text in texts]
+        self.truncated += sum(len(ids) > self._longest for ids in coded)
+        coded = [ids[: self._longest] for ids in coded]
         out = np.zeros(len(texts))
         order = [n for n in sorted(range(len(texts)), key=lambda n: len(coded[n])) if coded[n]]
         for start in range(0, len(order), self._batch_size):

@@ -1,0 +1,249 @@
+"""Selection by a language model of the user's own: its gap is balanced like those of the models that negagen fits.
+
+The draw of `negagen.balance.selection` stays as it is. On top of it each candidate gets a weight for the bin of its
+gap, antisymmetric in the gap: one set of bins for the scorer; and, since a draw moved for the one leans over for
+the others, one for each gap of the pool. The weights are those at which, in a sample of captions, as many negatives are
+drawn on either side of zero in each bin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from negagen.balance.ngrams import SCALE
+from negagen.balance.pool import MODELS, Pool
+from negagen.balance.selection import BINS, Policy, choose, gap_bins, noise
+from negagen.errors import InputError, ModelError
+from negagen.seeding import key_of
+
+if TYPE_CHECKING:
+    from negagen.balance.blinder import Gathered
+    from negagen.balance.model import BlindModel
+    from negagen.negator import Negator
+
+SAMPLE: Final = 500
+"""Captions that the weights are fitted on."""
+
+LEAST: Final = 100
+MOST_SIBLINGS: Final = 16
+DRAWS: Final = 4
+ROUNDS: Final = 60
+BOUND: Final = 2 * SCALE
+_STEP: Final = 0.3
+_NEVER: Final = -(1 << 40)
+_BATCH: Final = 128
+_MILLI: Final = 1000
+
+
+class Scorer(Protocol):
+    """A judge of texts that the user brings. `negagen.judges.causal.CausalScorer` is one."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever scores may."""
+        ...
+
+    def gaps(self, caption: str, negatives: Sequence[str]) -> NDArray[np.float64]:
+        """Each negative's score minus the caption's, in nats a token: float64 [N], the same in any company."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GapWeights:
+    """What a gap is worth in the draw: `bins` int64 [1 + MODELS, BINS] in nats / SCALE, first the scorer's.
+
+    `units` int64 [1 + MODELS] are typical gaps, in nats / SCALE. `scorer` is the scorer's fingerprint.
+    """
+
+    scorer: str
+    units: NDArray[np.int64]
+    bins: NDArray[np.int64]
+    captions: int
+
+    def of(self, gaps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The weight of candidates with these gaps, int64 [N, 1 + MODELS], in nats / SCALE: int64 [N]."""
+        place, sign = gap_bins(gaps, self.units)
+        out: NDArray[np.int64] = np.clip((self.bins[np.arange(gaps.shape[1]), place] * sign).sum(axis=1), -BOUND, BOUND)
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `of_json` takes them."""
+        return {
+            "scorer": self.scorer,
+            "units": self.units.tolist(),
+            "bins": self.bins.tolist(),
+            "captions": self.captions,
+        }
+
+    @classmethod
+    def of_json(cls, values: Any, scorer: str, where: str) -> GapWeights:
+        """The weights that `to_json` gave. Raises `ModelError` if there are none for this scorer."""
+        advice = "fit it with `negagen fit CAPTIONS --scorer PATH`, or let generate fit one: leave --model out."
+        if values is None:
+            raise ModelError(f"{where} was fitted without a scorer: {advice}")
+        try:
+            out = cls(
+                str(values["scorer"]),
+                np.array(values["units"], np.int64),
+                np.array(values["bins"], np.int64),
+                int(values["captions"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{where}: its weights for a scorer are damaged: {advice}") from error
+        if out.bins.shape != (1 + MODELS, BINS) or out.units.shape != (1 + MODELS,):
+            raise ModelError(f"{where}: made by another version of negagen: {advice}")
+        if out.scorer != scorer:
+            raise ModelError(f"{where} was fitted with another scorer: {advice}")
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Rescores a draw with a scorer."""
+
+    scorer: Scorer
+    weights: GapWeights
+    policy: Policy
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the scorer and with the weights."""
+        return f"{self.weights.scorer}-{key_of(self.weights.to_json()):016x}"
+
+    def __call__(
+        self, pool: Pool, drawn: NDArray[np.int64], captions: Sequence[str], text: Callable[[int], str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What to draw by instead of `drawn`, and the scorer's gaps, both int64 [N] in nats / SCALE.
+
+        `text(n)` is the candidate n. Candidates that no weight could bring into the draw are not scored: their gap is
+        0, and they are not drawn.
+        """
+        wanted = contenders(pool, drawn, self.policy)
+        gaps = scored(self.scorer, pool, wanted, captions, text)
+        weights = self.weights.of(np.column_stack((gaps, pool.gaps)))
+        return np.where(wanted, drawn + weights, _NEVER), gaps
+
+
+def contenders(pool: Pool, drawn: NDArray[np.int64], policy: Policy) -> NDArray[np.bool_]:
+    """Which candidates could be drawn when each moves by up to `BOUND`: bool [N]."""
+    floor = round(policy.floor * SCALE)
+    best = np.full(pool.captions, _NEVER, np.int64)
+    np.maximum.at(best, pool.owner, drawn)
+    # A caption whose best is above the floor whatever its weight has no last resorts.
+    least = np.where(best >= floor + BOUND, floor - BOUND, np.minimum(floor - BOUND, best - 2 * BOUND))
+    least = np.maximum(least, round(policy.last * SCALE) - BOUND)
+    out: NDArray[np.bool_] = drawn >= least[pool.owner]
+    return out
+
+
+def scored(
+    scorer: Scorer, pool: Pool, wanted: NDArray[np.bool_], captions: Sequence[str], text: Callable[[int], str]
+) -> NDArray[np.int64]:
+    """The scorer's gaps of the `wanted` candidates, in nats / SCALE, 0 for others: int64 [N]."""
+    out = np.zeros(len(pool.owner), np.int64)
+    chosen = np.flatnonzero(wanted)
+    owners, starts = np.unique(pool.owner[chosen], return_index=True)
+    for owner, numbers in zip(owners.tolist(), np.split(chosen, starts[1:]), strict=True):
+        gaps = scorer.gaps(captions[owner], [text(n) for n in numbers.tolist()])
+        out[numbers] = np.rint(gaps * SCALE).astype(np.int64)
+    return out
+
+
+def fit_scorer(
+    negator: Negator,
+    scorer: Scorer,
+    model: BlindModel,
+    captions: Callable[[], Iterable[tuple[str, object]]],
+    *,
+    siblings: bool,
+    sample: int = SAMPLE,
+    tell: Callable[[int, int], None] | None = None,
+) -> GapWeights:
+    """Weights for draws of `negator` with `model`, from about `sample` of the captions.
+
+    `captions` and `siblings` are as for `negagen.balance.fitting.fit_model`. `tell(done, of)` hears of each batch.
+
+    Raises:
+        InputError: fewer than `LEAST` captions: too few to tell a leaning from chance.
+    """
+    taken = nsmallest(sample, captions(), key=lambda pair: key_of("scorer", pair[1]))
+    if len(taken) < LEAST:
+        raise InputError(
+            f"{len(taken)} captions are too few to fit a draw with a scorer: at least {LEAST} are needed. Name a"
+            " larger file of captions like these with --reference FILE."
+        )
+    draws = []
+    for done, batch in enumerate(_batches(negator, taken, siblings)):
+        draws.append(_scored_draw(negator, scorer, model, batch))
+        if tell is not None:
+            tell(min((done + 1) * _BATCH, len(taken)), len(taken))
+    return fit_weights(draws, scorer.fingerprint, negator.k, negator.blinder.policy, len(taken))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredDraw:
+    """A batch to fit on: `drawn` int64 [DRAWS, N] with different noise, `gaps` int64 [N, 1 + MODELS]; candidates that
+    were not scored are never drawn.
+    """
+
+    pool: Pool
+    drawn: NDArray[np.int64]
+    gaps: NDArray[np.int64]
+
+
+def fit_weights(draws: Sequence[ScoredDraw], scorer: str, k: int, policy: Policy, captions: int) -> GapWeights:
+    """Move each bin's weight against what is drawn more often than its mirror image, until nothing is."""
+    gaps = np.concatenate([draw.gaps for draw in draws]) if draws else np.zeros((0, 1 + MODELS), np.int64)
+    sizes = [np.abs(column[column != 0]) for column in gaps.T]
+    units = np.array([int(np.median(size)) if len(size) else SCALE for size in sizes], np.int64)
+    bins = np.zeros((1 + MODELS, BINS))
+    mean, taken = np.zeros_like(bins), 0
+    columns = np.arange(1 + MODELS)
+    for number in range(ROUNDS):
+        weights = GapWeights(scorer, units, np.rint(bins * SCALE).astype(np.int64), captions)
+        ahead, behind = np.zeros_like(bins), np.zeros_like(bins)
+        for draw in draws:
+            moved = draw.drawn[number % DRAWS] + weights.of(draw.gaps)
+            picked = [n for mine in choose(draw.pool, moved, k, policy) for n in mine]
+            place, sign = gap_bins(draw.gaps[picked], units)
+            np.add.at(ahead, (np.broadcast_to(columns, place.shape), place), sign > 0)
+            np.add.at(behind, (np.broadcast_to(columns, place.shape), place), sign < 0)
+        # Ten of each side stand for what is not known of a bin that few candidates are in.
+        bins -= _STEP / (1 + number / 20) * np.log((ahead + 10) / (behind + 10))
+        np.clip(bins, -BOUND / SCALE, BOUND / SCALE, out=bins)
+        if number >= ROUNDS // 2:
+            mean += bins
+            taken += 1
+    return GapWeights(scorer, units, np.rint(mean / taken * SCALE).astype(np.int64), captions)
+
+
+def _batches(negator: Negator, captions: Sequence[tuple[str, object]], siblings: bool) -> Iterator[list[Gathered]]:
+    shown: dict[object, list[str]] = {}
+    for text, group in captions:
+        shown.setdefault(group, []).append(text)
+    beside = [
+        [other for other in shown[group] if other != text][:MOST_SIBLINGS] if siblings else []
+        for text, group in captions
+    ]
+    texts, groups = [text for text, _ in captions], [group for _, group in captions]
+    yield from negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH)
+
+
+def _scored_draw(negator: Negator, scorer: Scorer, model: BlindModel, batch: Sequence[Gathered]) -> ScoredDraw:
+    draw = negator.blinder.draw(batch, model)
+    pool, policy = draw.pool, negator.blinder.policy
+    energy = model.energies(pool, np.array([caption.fold for caption in batch], np.int64)) + draw.share
+    drawn = np.stack([energy + noise(pool, draw.keys + np.uint64(number)) for number in range(DRAWS)])
+    wanted = np.stack([contenders(pool, each, policy) for each in drawn])
+    texts = negator.option_text(batch)
+    gaps = scored(scorer, pool, wanted.any(axis=0), [caption.parse.text for caption in batch], texts)
+    return ScoredDraw(pool, np.where(wanted, drawn, _NEVER), np.column_stack((gaps, pool.gaps)))
+
+
+__all__ = ["LEAST", "SAMPLE", "GapWeights", "Scorer", "Selector", "fit_scorer", "fit_weights"]

@@ -1,0 +1,76 @@
+"""What all judges need of torch and transformers, with errors that say what is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+from negagen.errors import ModelError
+
+_EDGE: Final = 1 << 20
+_UNBOUNDED: Final = 1 << 30
+_PAST_END: Final = frozenset(["roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer"])
+
+
+def modules(what: str) -> tuple[Any, Any]:
+    """torch and transformers. Raises `ModelError`, which names `what` needs them, if either is not installed."""
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise ModelError(f'{what} needs torch and transformers: pip install "negagen[judges]" ({error}).') from error
+    return torch, transformers
+
+
+@contextmanager
+def explained(path: Path, kind: str) -> Iterator[None]:
+    """Turn what transformers raises for a path that holds no such model into a `ModelError`."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError, TypeError) as error:
+        raise ModelError(f"{path}: no {kind} that transformers can load: {error}") from error
+
+
+def place(model: Any, device: str) -> Any:
+    """The model on `device`, in inference mode; "auto" is a GPU where there is one.
+
+    Raises `ModelError` if there is no such device here, or the model does not fit on it.
+    """
+    import torch
+
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        return model.to(torch.device(chosen)).eval()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise ModelError(f"device {chosen!r} cannot be used: {first} Choose cpu, or a device that is here.") from error
+
+
+def positions(config: Any) -> int:
+    """How many tokens a text may have, those that the tokenizer adds included; 2**30 where there is no limit."""
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        found = getattr(config, name, None)
+        if isinstance(found, int) and found > 0:
+            # These number positions from their padding index on.
+            return found - 2 if getattr(config, "model_type", "") in _PAST_END else found
+    return _UNBOUNDED
+
+
+def digest_of(path: Path) -> str:
+    """A fingerprint of a model's files: names, sizes, and the first and last MiB of each."""
+    digest = blake2b(digest_size=8)
+    files = [path] if path.is_file() else sorted(each for each in path.iterdir() if each.is_file())
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}\x1f{size}\x1f".encode())
+        with file.open("rb") as source:
+            digest.update(source.read(_EDGE))
+            source.seek(max(0, size - _EDGE), os.SEEK_SET)
+            digest.update(source.read(_EDGE))
+    return digest.hexdigest()
