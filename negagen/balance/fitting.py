@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,6 +32,15 @@ _CHUNK: Final = 4096
 MOST: Final = 16  # siblings of a caption, as in a run
 
 
+_COUNTING: Final = "counting words"
+_DRAWING: Final = "drawing samples"
+_WEIGHING: Final = "fitting weights"
+
+
+def _quiet(step: str, done: int, of: int) -> None:
+    """Tell nobody."""
+
+
 def fit_model(
     negator: Negator,
     captions: Callable[[], Iterable[tuple[str, object]]],
@@ -40,15 +50,17 @@ def fit_model(
     sample: int = SAMPLE,
     siblings: bool = False,
     about: dict[str, Any] | None = None,
+    tell: Callable[[str, int, int], None] = _quiet,
 ) -> BlindModel:
     """A model of the captions, for negators of the same rules, k and blindness as `negator`.
 
     `captions()` gives (text, group) pairs, of which there are `rows`; it is called twice. Captions of one picture have
     the same group, or else each its own. With `folds` = 1 the model does not leave captions out of their own judgement,
     and serves for others only. With `siblings` the negatives that it is fitted on are checked against the other
-    captions of their pictures, as those drawn later will be; the sample then is of whole pictures.
+    captions of their pictures, as those drawn later will be; the sample then is of whole pictures. `tell(step, done,
+    of)` hears how far each step is.
     """
-    counts, classes = _counted(negator.blinder.words, captions(), rows, folds)
+    counts, classes = _counted(negator.blinder.words, captions(), rows, folds, tell)
     empty = Tilt(
         np.zeros((GROUPS, 1 << _TABLE_BITS), np.int64),
         np.zeros((GROUPS, len(CATEGORIES), MODELS, BINS), np.int64),
@@ -57,10 +69,12 @@ def fit_model(
     model = assemble(counts, classes, empty, {})
     taken = _pictures(captions(), rows, sample) if siblings else _sample(captions(), rows, sample)
     # Parts of a sample are parted by group, so that each group's weights come from the other's captions.
-    draws = [
-        _draws(negator, model, [pair for pair in taken if fold_of(pair[1]) % GROUPS == group], siblings=siblings)
-        for group in range(GROUPS)
-    ]
+    parted = [[pair for pair in taken if fold_of(pair[1]) % GROUPS == group] for group in range(GROUPS)]
+    draws, ready = [], 0
+    for part in parted:
+        draws.append(_draws(negator, model, part, siblings=siblings, tell=partial(_ahead, tell, ready, len(taken))))
+        ready += len(part)
+    tell(_WEIGHING, 0, 0)
     tilt = fit_tilt(
         draws,
         len(CATEGORIES),
@@ -80,7 +94,11 @@ def fit_model(
 
 
 def _counted(
-    words: Words, captions: Iterable[tuple[str, object]], rows: int, folds: int
+    words: Words,
+    captions: Iterable[tuple[str, object]],
+    rows: int,
+    folds: int,
+    tell: Callable[[str, int, int], None],
 ) -> tuple[NgramCounts, NgramCounts]:
     bits = min(24, max(18, (rows * 24).bit_length()))
     counts = NgramCounts(np.zeros((folds, 1 << bits), np.int32))
@@ -96,11 +114,12 @@ def _counted(
         chunk.clear()
         fold.clear()
 
-    for text, group in captions:
+    for number, (text, group) in enumerate(captions):
         chunk.append(sequence(words, words.keys_once(text)))
         fold.append(fold_of(group) % folds)
         if len(chunk) == _CHUNK:
             flush()
+            tell(_COUNTING, number + 1, rows)
     if chunk:
         flush()
     return counts, classes
@@ -122,7 +141,12 @@ def _pictures(captions: Iterable[tuple[str, object]], rows: int, wanted: int) ->
 
 
 def _draws(
-    negator: Negator, model: BlindModel, captions: Sequence[tuple[str, object]], *, siblings: bool
+    negator: Negator,
+    model: BlindModel,
+    captions: Sequence[tuple[str, object]],
+    *,
+    siblings: bool,
+    tell: Callable[[int], None],
 ) -> list[Draw]:
     texts, groups = [text for text, _ in captions], [group for _, group in captions]
     beside: list[list[str]] | None = None
@@ -131,11 +155,16 @@ def _draws(
         for text, group in captions:
             shown.setdefault(group, []).append(text)
         beside = [[other for other in shown[group][: MOST + 1] if other != text][:MOST] for text, group in captions]
-    return [
-        negator.blinder.draw(batch, model)
-        for batch in negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH)
-        if batch
-    ]
+    draws: list[Draw] = []
+    for number, batch in enumerate(negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH)):
+        if batch:
+            draws.append(negator.blinder.draw(batch, model))
+        tell(number * _BATCH)
+    return draws
+
+
+def _ahead(tell: Callable[[str, int, int], None], before: int, of: int, done: int) -> None:
+    tell(_DRAWING, before + done, of)
 
 
 __all__ = ["ENOUGH", "fit_model"]
