@@ -157,7 +157,7 @@ def own_negative(features: Features) -> Tensor:
 
 
 def all_negatives(features: Features, anchors: Tensor) -> Tensor:
-    """s⟨a_b, n_ck⟩ + log w_ck [B, B K], for anchors [B, D] and every negative of the batch; masked where there is none."""
+    """s⟨a_b, n_ck⟩ + log w_ck [B, B K], for anchors [B, D] and the negatives of all rows; masked where there is none."""
     flat = present(features.negatives, features.mask).flatten(0, 1)
     return features.scale * products(anchors, flat) + log_weights(features).flatten()
 
