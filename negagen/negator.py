@@ -34,7 +34,6 @@ from negagen.types import (
     Parse,
     Rejection,
     Result,
-    Splice,
     Status,
 )
 
@@ -108,6 +107,8 @@ class Negator:
         self.parser: Parser = load_parser(pipeline, self.lexicon)
         self._explain = explain
         self._schedule = Schedule(self.rules, self.lexicon, seed)
+        # Drawn from first: replacements that are made either way.
+        self._two_way = Schedule(self.rules, self.lexicon.two_way(), seed)
         self.blindness = blindness
         self._model = model
         self._scorer = scorer
@@ -293,31 +294,51 @@ class Negator:
         found = _Found()
         options: list[Option] = []
         positives: list[Option] = []
-        seen: set[tuple[Splice, ...]] = set()
-        turns: Iterable[Turn] = self._schedule.turns(parse, stream)
-        while turns:
-            remaining = []
-            for turn in turns:
-                for active, candidate in turn:
-                    verdict = judge(parse, candidate, context)
-                    if verdict.kind == "reject":
-                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
-                    elif verdict.kind == "positive":
-                        positives.append(Option(active.rule, candidate, verdict))
-                    elif candidate.splices not in seen:
-                        seen.add(candidate.splices)
-                        options.append(Option(active.rule, candidate, verdict))
-                        if active.rule.category not in _ONE_SIDED:
-                            remaining.append(turn)
-                        break
-                if len(options) == self.blinder.policy.pool:
-                    remaining = []
-                    break
-            turns = remaining
+        self._collect(self._two_way, parse, stream, context, found, options, positives)
+        if all(option.rule.category in _ONE_SIDED for option in options):
+            self._collect(self._schedule, parse, stream, context, found, options, positives, last_resort=True)
         for option in positives[:_MAX_POSITIVES]:
             self._emit(found, parse, fold(parse.text), context, option, {})
         group = row.text if row.group is None else row.group
         return Gathered(parse, options, stream.bits(), fold_of(group)), found, context
+
+    def _collect(
+        self,
+        schedule: Schedule,
+        parse: Parse,
+        stream: Stream,
+        context: Context,
+        found: _Found,
+        options: list[Option],
+        positives: list[Option],
+        *,
+        last_resort: bool = False,
+    ) -> None:
+        """Add the schedule's candidates to `options` until they are as many as the policy wants."""
+        seen = {option.candidate.splices for option in (*options, *positives)}
+        turns: Iterable[Turn] = schedule.turns(parse, stream)
+        while turns:
+            remaining = []
+            for turn in turns:
+                for active, candidate in turn:
+                    if candidate.splices in seen:
+                        continue
+                    verdict = judge(parse, candidate, context)
+                    if verdict.kind == "reject":
+                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
+                        continue
+                    seen.add(candidate.splices)
+                    option = Option(active.rule, candidate, verdict, last_resort)
+                    if verdict.kind == "positive":
+                        positives.append(option)
+                        continue
+                    options.append(option)
+                    if active.rule.category not in _ONE_SIDED:
+                        remaining.append(turn)
+                    break
+                if len(options) == self.blinder.policy.pool:
+                    return
+            turns = remaining
 
     def _balanced(self, batch: Sequence[_Row], parses: Mapping[str | None, Parse], epoch: int) -> Iterator[Result]:
         """Negatives drawn from each caption's pool by the blindness model."""
@@ -383,7 +404,7 @@ class Negator:
         scores: Mapping[str, float],
     ) -> bool:
         """Realise an option and file it; whether a negative came of it."""
-        rule, candidate, verdict = option
+        rule, candidate, verdict, _ = option
         edits, text = realise(self.lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle")
         surface = check_surface(folded, text, context)
         if surface is not KEEP:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, chain
 from typing import Final, NamedTuple, Protocol
 
@@ -16,19 +16,23 @@ from negagen.balance.ngrams import SCALE
 from negagen.balance.pool import Passage, Pool, passage, sequence
 from negagen.balance.selection import Policy, choose, crowding
 from negagen.balance.words import Words
-from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon import Lexicon
 from negagen.ruleset import Rule
 from negagen.types import Candidate, Parse, Verdict
 
-_ONE_WAY: Final = -6.0  # nats: what is offered one way only is the last resort
+_LAST_RESORT: Final = -6.0  # nats
 
 
 class Option(NamedTuple):
-    """A candidate that passed the checks, with its rule and verdict."""
+    """A candidate that passed the checks, with its rule and verdict.
+
+    One of the `last_resort` is known to give itself away.
+    """
 
     rule: Rule
     candidate: Candidate
     verdict: Verdict
+    last_resort: bool = False
 
 
 class Choice(NamedTuple):
@@ -69,11 +73,6 @@ class Blinder:
         self.policy = policy
         self.words = Words(lexicon)
         self._numbers = category_numbers()
-        self._look_up: dict[str, Callable[[str], Entry | None]] = {
-            "object": lexicon.noun, "attribute": lexicon.attribute, "action": lexicon.action
-        }  # fmt: skip
-        self._lexicon = lexicon
-        self._two_way: dict[tuple[str, str, str], bool] = {}
         totals = np.full(len(self._numbers), 1e-3)
         for rule in rules:
             if rule.makes == "positives":
@@ -90,7 +89,7 @@ class Blinder:
         if not len(pool.owner):
             return [[] for _ in batch]
         keys = np.array([caption.key for caption in batch], np.uint64)
-        share = self.share(batch, pool)
+        share = self._share(batch, pool)
         chosen, energy, drawn = model.select(pool, folds, keys, share, k, self.policy)
         scores: Sequence[float | None] = [None] * len(drawn)
         if rescore is not None:
@@ -108,7 +107,7 @@ class Blinder:
     def draw(self, batch: Sequence[Gathered], model: BlindModel) -> Draw:
         """The batch as fitting wants it."""
         pool = self.pool(batch, model, np.array([caption.fold for caption in batch], np.int64))
-        return Draw(pool, np.array([caption.key for caption in batch], np.uint64), self.share(batch, pool))
+        return Draw(pool, np.array([caption.key for caption in batch], np.uint64), self._share(batch, pool))
 
     def pool(self, batch: Sequence[Gathered], model: BlindModel, folds: NDArray[np.int64]) -> Pool:
         """All options of the batch, measured."""
@@ -137,32 +136,10 @@ class Blinder:
                 category.append(self._numbers[option.rule.category])
         return model.measure(captions, passages, owner, category, folds)
 
-    def share(self, batch: Sequence[Gathered], pool: Pool) -> NDArray[np.int64]:
+    def _share(self, batch: Sequence[Gathered], pool: Pool) -> NDArray[np.int64]:
         """Log weights of the options before the tilt, in nats / SCALE: int64 [N]."""
-        one_way = [not self.is_two_way(option.candidate) for caption in batch for option in caption.options]
-        return crowding(pool, self.prior) + np.array(one_way, np.int64) * round(_ONE_WAY * SCALE)
-
-    def is_two_way(self, candidate: Candidate) -> bool:
-        """Whether the lexicon would replace the new word by the old one too.
-
-        If it would not, the new word is more often put in than taken out, or the old one the other way round, and
-        either is telling. Other edits than replacements of words are taken as they are.
-        """
-        if candidate.operation != "replace" or candidate.role == "count":
-            return True
-        key = (candidate.role, candidate.old, candidate.new)
-        found = self._two_way.get(key)
-        if found is None:
-            found = self._two_way[key] = self._offers(*key)
-        return found
-
-    def _offers(self, role: str, old: str, new: str) -> bool:
-        if role == "relation":
-            relation = self._lexicon.relation(new)
-            return relation is not None and any(old in sense.replacements for sense in relation.senses)
-        look_up = self._look_up.get(role)
-        entry = look_up(new) if look_up is not None else None
-        return entry is not None and (old in entry.replacements or any(old in s.replacements for s in entry.senses))
+        last = np.array([option.last_resort for caption in batch for option in caption.options], np.int64)
+        return crowding(pool, self.prior) + last * round(_LAST_RESORT * SCALE)
 
 
 __all__ = ["Blinder", "Choice", "Gathered", "Option", "fold_of"]

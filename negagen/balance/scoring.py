@@ -37,7 +37,7 @@ ROUNDS: Final = 60
 BOUND: Final = 2 * SCALE
 _STEP: Final = 0.3
 _NEVER: Final = -(1 << 40)
-_BATCH: Final = 128
+_BATCH: Final = 32
 _MILLI: Final = 1000
 
 
@@ -163,11 +163,11 @@ def fit_scorer(
     *,
     siblings: bool,
     sample: int = SAMPLE,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Callable[[str, int, int], None] | None = None,
 ) -> GapWeights:
     """Weights for draws of `negator` with `model`, from about `sample` of the captions.
 
-    `captions` and `siblings` are as for `negagen.balance.fitting.fit_model`. `tell(done, of)` hears of each batch.
+    `captions` and `siblings` are as for `negagen.balance.fitting.fit_model`; `tell(step, done, of)` hears of batches.
 
     Raises:
         InputError: fewer than `LEAST` captions: too few to tell a leaning from chance.
@@ -182,7 +182,7 @@ def fit_scorer(
     for done, batch in enumerate(_batches(negator, taken, siblings)):
         draws.append(_scored_draw(negator, scorer, model, batch))
         if tell is not None:
-            tell(min((done + 1) * _BATCH, len(taken)), len(taken))
+            tell("scoring samples", min((done + 1) * _BATCH, len(taken)), len(taken))
     return fit_weights(draws, scorer.fingerprint, negator.k, negator.blinder.policy, len(taken))
 
 
@@ -242,7 +242,8 @@ def _scored_draw(negator: Negator, scorer: Scorer, model: BlindModel, batch: Seq
     drawn = np.stack([energy + noise(pool, draw.keys + np.uint64(number)) for number in range(DRAWS)])
     wanted = np.stack([contenders(pool, each, policy) for each in drawn])
     texts = negator.option_text(batch)
-    gaps = scored(scorer, pool, wanted.any(axis=0), [caption.parse.text for caption in batch], texts)
+    ever: NDArray[np.bool_] = np.logical_or.reduce(wanted)
+    gaps = scored(scorer, pool, ever, [caption.parse.text for caption in batch], texts)
     return ScoredDraw(pool, np.where(wanted, drawn, _NEVER), np.column_stack((gaps, pool.gaps)))
 
 

@@ -3,11 +3,12 @@
 import gc
 import json
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from negagen.errors import ResourceError
 from negagen.lexicon import decode
@@ -30,7 +31,9 @@ class Lexicon:
         "_contraries",
         "_frequency",
         "_lemmas",
+        "_offers",
         "_protected",
+        "_two_way",
         "actions",
         "article",
         "attributes",
@@ -62,6 +65,8 @@ class Lexicon:
         self.numbers = MappingProxyType({row[0]: decode.number(row) for row in document["numbers"]})
         self.relations = MappingProxyType(decode.relations(document["relations"]))
         self.units = MappingProxyType(decode.units(document["units"]))
+        self._two_way = False
+        self._offers: dict[tuple[str, str, tuple[str, ...]], tuple[tuple[str, ...], tuple[int, ...]]] = {}
         self._contraries: dict[tuple[str, str | None], tuple[tuple[str, ...], tuple[int, ...]]] = {}
         self._frequency: dict[str, int] = document["frequency"]
         self._lemmas = decode.lemmas(document)
@@ -79,6 +84,30 @@ class Lexicon:
         )
         self.fingerprint = document["fingerprint"]
         self.sources = document["sources"]
+
+    def two_way(self) -> Self:
+        """The same lexicon, in which no word may stand in for another that may not stand in for it in turn.
+
+        What is put in but never taken out, or taken out but never put in, tells negatives from captions.
+        """
+        lexicon = copy(self)
+        lexicon._two_way, lexicon._contraries, lexicon._offers = True, {}, {}
+        return lexicon
+
+    def offers(self, entry: Entry) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What may replace the word of `entry`, and the running sum of weights."""
+        if not self._two_way:
+            return entry.replacements, entry.cumulative
+        key = (entry.kind, entry.lemma, entry.classes)
+        if key not in self._offers:
+            entries = getattr(self, f"{entry.kind}s")
+            weights = {
+                other: weight
+                for other, weight in _weights(entry).items()
+                if other in entries and entry.lemma in entries[other].replacements
+            }
+            self._offers[key] = tuple(weights), tuple(accumulate(weights.values()))
+        return self._offers[key]
 
     def noun(self, lemma: str) -> Entry | None:
         return self.nouns.get(lemma)
@@ -107,16 +136,23 @@ class Lexicon:
         return self._contraries[key]
 
     def _find_contraries(self, name: str, target: Entry | None) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        weights = self._offered_relations(name, target)
+        if self._two_way:
+            weights = {
+                other: weight for other, weight in weights.items() if name in self._offered_relations(other, target)
+            }
+        return tuple(weights), tuple(accumulate(weights.values()))
+
+    def _offered_relations(self, name: str, target: Entry | None) -> dict[str, int]:
         entry = self.relations.get(name)
         sense = next((sense for sense in entry.senses if sense.suits(target)), None) if entry else None
         if sense is None:
-            return (), ()
-        weights = {
-            other: high - low
-            for other, (low, high) in zip(sense.replacements, pairwise((0, *sense.cumulative)), strict=True)
+            return {}
+        return {
+            other: weight
+            for other, weight in _weights(sense).items()
             if other in self.relations and self.relations[other].may_precede(target)
         }
-        return tuple(weights), tuple(accumulate(weights.values()))
 
     def lemma(self, form: str, tag: str) -> str | None:
         """The lemma of a known lower-case form under a Penn tag, else None."""
@@ -156,3 +192,8 @@ def load() -> Lexicon:
     finally:
         if collecting:
             gc.enable()
+
+
+def _weights(entry: Entry | RelationEntry) -> dict[str, int]:
+    sums = entry.cumulative
+    return {other: high - low for other, low, high in zip(entry.replacements, (0, *sums), sums, strict=False)}

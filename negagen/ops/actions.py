@@ -49,7 +49,7 @@ class ReplaceAction(Replacement):
             sense = self._sense(parse, place, number, token.entry)
             if sense is None or (self._classes and not self._covers(sense)):
                 return ()
-            choices, cumulative = sense.replacements, sense.cumulative
+            choices, cumulative = self._lexicon.offers(sense)
         return (Site(place, place + 1, token.lemma, choices, cumulative, relation=number),) if choices else ()
 
     def _sense(self, parse: Parse, index: int, number: int, entry: Entry) -> Entry | None:

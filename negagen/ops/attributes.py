@@ -44,7 +44,7 @@ class ReplaceAttribute(Replacement):
             return []
         noun = parse.phrases[number].entry
         return [
-            Site(index, stop, word, sense.replacements, sense.cumulative, number)
+            Site(index, stop, word, *self._lexicon.offers(sense), number)
             for sense in self._covered(entry)
             if sense.suits(noun)
         ]

@@ -94,14 +94,16 @@ class Replacement:
             return self._own.get(word, NOTHING)
         if entry is None or (self._classes and not self._covers(entry)):
             return NOTHING
-        return entry.replacements, entry.cumulative
+        return self._lexicon.offers(entry)
 
     def _covered(self, entry: Entry) -> tuple[Entry, ...]:
         """The senses of `entry` that have replacements and are of the rule's classes."""
         senses = self._senses.get(entry.lemma)
         if senses is None:
             senses = tuple(
-                sense for sense in entry.senses if sense.replacements and (not self._classes or self._covers(sense))
+                sense
+                for sense in entry.senses
+                if self._lexicon.offers(sense)[0] and (not self._classes or self._covers(sense))
             )
             self._senses[entry.lemma] = senses
         return senses
