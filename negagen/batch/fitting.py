@@ -2,43 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from negagen.balance.fitting import ENOUGH, fit_model
+from negagen.balance.model import BlindModel
+from negagen.balance.scoring import fit_scorer
 from negagen.batch import schema as schemas
-from negagen.batch.source import RowStream, Source
+from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import NegatorSpec
 from negagen.batch.table import strings
+from negagen.errors import InputError
 from negagen.negator import Negator
 from negagen.screen import unusable
 
 _READ = 4096
 
+Tell = Callable[[str, int, int], None]
 
-def fit_source(
-    negator: Negator,
-    source: Source,
-    target: Path,
-    *,
-    column: str,
-    image_id_column: str | None,
-    limit: int | None = None,
-    siblings: bool = True,
-) -> None:
-    """Fit a model on the first `limit` captions of `source` (all, if None) and write it to `target`.
+
+def _quiet(step: str, done: int, of: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """What a model is fitted on: the first `rows` of `source`, and the columns of captions and of pictures' ids.
 
     With `siblings`, and a column that names the pictures, captions of one picture are checked against each other.
     """
-    rows = source.rows if limit is None else min(limit, source.rows)
 
-    def captions() -> Iterator[tuple[str, object]]:
-        return read_captions(source, rows, column, image_id_column)
+    source: Source
+    column: str
+    image_id_column: str | None
+    rows: int
+    siblings: bool = True
 
-    about = {"input": [file.digest for file in source.files]}
-    beside = siblings and image_id_column is not None
-    fit_model(negator, captions, rows, siblings=beside, about=about).save(target)
+    @property
+    def beside(self) -> bool:
+        """Whether captions of one picture are checked against each other."""
+        return self.siblings and self.image_id_column is not None
+
+    @property
+    def identity(self) -> list[Any]:
+        """All that a model fitted on these depends on."""
+        digests = [file.digest for file in self.source.files]
+        return [digests, self.rows, self.column, self.image_id_column, self.siblings]
+
+    def __call__(self) -> Iterator[tuple[str, object]]:
+        return read_captions(self.source, self.rows, self.column, self.image_id_column)
+
+
+def open_reference(path: Path, column: str, image_id_column: str | None, *, siblings: bool = True) -> Captions:
+    """The captions of the file `path`, for a model of the run's own captions to be fitted on instead.
+
+    Raises `InputError` if it cannot be read, lacks a column, or has fewer than `ENOUGH` captions.
+    """
+    source = open_source([path])
+    schemas.check_caption_column(source.schema, column, f"the reference {source}")
+    if source.rows < ENOUGH:
+        raise InputError(
+            f"the reference {source} has {source.rows:,} captions, and a model fitted on fewer than {ENOUGH:,} is worse"
+            " than the bundled one: give a larger file, or leave --reference out."
+        )
+    return Captions(source, column, image_ids(source, image_id_column), source.rows, siblings)
+
+
+def fit_captions(negator: Negator, captions: Captions, target: Path, tell: Tell = _quiet) -> BlindModel:
+    """Fit a model on the captions and write it to `target`; with weights for the negator's scorer, if it has one.
+
+    Raises `InputError` if the captions are too few for a scorer.
+    """
+    about = {"input": [file.digest for file in captions.source.files]}
+    model = fit_model(negator, captions, captions.rows, siblings=captions.beside, about=about, tell=tell)
+    if negator.scorer is not None:
+        model = with_scorer(negator, model, captions, tell)
+    model.save(target)
+    return model
+
+
+def with_scorer(negator: Negator, model: BlindModel, captions: Captions, tell: Tell = _quiet) -> BlindModel:
+    """`model` with weights for the negator's scorer, fitted on a sample of the captions."""
+    if negator.scorer is None:
+        raise ValueError("the negator has no scorer")
+    weights = fit_scorer(negator, negator.scorer, model, captions, siblings=captions.beside, tell=tell)
+    return replace(model, about={**model.about, "scorer": weights.to_json()})
 
 
 def read_captions(source: Source, rows: int, column: str, image_id_column: str | None) -> Iterator[tuple[str, object]]:
@@ -55,35 +106,50 @@ def read_captions(source: Source, rows: int, column: str, image_id_column: str |
 
 
 def with_model(
-    spec: NegatorSpec,
-    source: Source,
-    folder: Path,
-    *,
-    column: str,
-    image_id_column: str | None,
-    limit: int | None,
-    siblings: bool = True,
+    spec: NegatorSpec, own: Captions, folder: Path, *, reference: Captions | None = None, tell: Tell = _quiet
 ) -> NegatorSpec:
-    """`spec` with a model fitted on `source`, if it wants one, names none, and there are captions enough.
+    """`spec` with a model fitted on `reference`, or on the run's `own` captions, if it wants one and names none.
 
-    The model is kept in `folder` under a name that changes with all that it depends on: a resumed run takes it up.
+    Without a reference, fewer than `ENOUGH` captions are served by the bundled model. A scorer needs weights: a model
+    that has none for it gets them from a sample of the same captions. What is fitted is kept in `folder` under a name
+    that changes with all that it depends on: a resumed run takes it up.
+
+    Raises:
+        InputError: a reference beside a model or with blindness off; captions too few for a scorer.
+        ModelError: the spec's model, or its scorer, is none.
     """
-    rows = source.rows if limit is None else min(limit, source.rows)
-    blindness = spec.options.get("blindness", "off")
-    if blindness == "off" or spec.options.get("model") is not None or rows < ENOUGH:
+    options = spec.options
+    if reference is not None:
+        if options.get("blindness", "off") == "off":
+            raise InputError("--reference is for a blindness model, and --blindness off uses none: leave one out.")
+        if options.get("model") is not None:
+            raise InputError("--reference fits a blindness model, and --model names a fitted one: give one of them.")
+    captions = own if reference is None else reference
+    fits = options.get("model") is None and captions.rows >= ENOUGH
+    scores = options.get("scorer") is not None
+    if options.get("blindness", "off") == "off" or not (fits or scores):
         return spec
     negator = spec.build()
     if not isinstance(negator, Negator):
         return spec
-    key = blake2b(
-        schemas.dump(
-            [[file.digest for file in source.files], rows, column, image_id_column, siblings, negator.fingerprint]
-        ).encode(),
-        digest_size=8,
-    ).hexdigest()
+    scorer = negator.scorer
+    if (
+        not fits
+        and scorer is not None
+        and (negator.model.about.get("scorer") or {}).get("scorer") == scorer.fingerprint
+    ):
+        return spec
+    parts = [*captions.identity]
+    if scorer is None:
+        parts.append(negator.fingerprint)
+    else:  # whose weights, a part of the fingerprint, are not there yet
+        plain = {name: value for name, value in options.items() if name != "scorer"}
+        parts += [NegatorSpec(plain, spec.factory).build().fingerprint, scorer.fingerprint]
+    key = blake2b(schemas.dump(parts).encode(), digest_size=8).hexdigest()
     path = folder / f"blindness-{key}.npz"
     if not path.exists():
-        fit_source(
-            negator, source, path, column=column, image_id_column=image_id_column, limit=limit, siblings=siblings
-        )
-    return NegatorSpec({**spec.options, "model": str(path)}, spec.factory)
+        if fits:
+            fit_captions(negator, captions, path, tell)
+        else:
+            with_scorer(negator, negator.model, captions, tell).save(path)
+    return NegatorSpec({**options, "model": str(path)}, spec.factory)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import negagen
 from negagen.batch import schema as schemas
 from negagen.batch.executors import Done, Task, Work, executor_for
-from negagen.batch.fitting import with_model
+from negagen.batch.fitting import Captions, open_reference, with_model
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan
 from negagen.batch.siblings import MOST, index_for
@@ -31,8 +31,9 @@ Resume = Literal["auto", "never", "require"]
 class Job:
     """What to do. Captions with the same value in `image_id_column` are of one picture: "" is for none, None for the
     column `image_id` where there is one. With `siblings` no negative is made that another caption of the picture
-    supports: None does so where there are ids, True requires them. `limit` takes the first rows only; `flat` writes
-    one row a negative.
+    supports: None does so where there are ids, True requires them. `reference` is a file of captions, with the same
+    columns, that the blindness model is fitted on instead of the inputs. `limit` takes the first rows only; `flat`
+    writes one row a negative.
 
     `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
     "require" fails if there are none.
@@ -45,6 +46,7 @@ class Job:
     id_column: str | None = None
     image_id_column: str | None = None
     siblings: bool | None = None
+    reference: Path | None = None
     flat: bool = False
     workers: int = 1
     resume: Resume = "auto"
@@ -54,12 +56,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. `resumed` rows were done by an earlier run; `written` are in the output file."""
+    """Where a run stands. `resumed` rows were done by an earlier run; `written` are in the output file.
+
+    Before the first row a model may be fitted: `step` then says what is being done, and `done` of `rows` how far it is
+    (both 0 where that is not known).
+    """
 
     rows: int
     done: int
     resumed: int
     written: int
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +101,8 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
 
     The output has one row per input row, in input order (or one per negative with `flat`), and is the same
     to the byte for any number of workers and however often the run was broken off and resumed.
-    `progress` is called after every part. On any exception, `KeyboardInterrupt` included, finished parts
-    stay in `parts_folder(job.output)` for the next run.
+    `progress` is called after every part, and while a blindness model is fitted. On any exception,
+    `KeyboardInterrupt` included, finished parts stay in `parts_folder(job.output)` for the next run.
 
     Raises:
         InputError: an input is missing, damaged, or has no usable column.
@@ -116,6 +123,13 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     pictures = image_ids(source, job.image_id_column)
     _check_siblings(job, source, pictures)
     schemas.output_schema(source.schema, job.flat, str(source))
+    rows = source.rows if job.limit is None else min(job.limit, source.rows)
+    own = Captions(source, job.column, pictures, rows, job.siblings is not False)
+    reference = (
+        None
+        if job.reference is None
+        else open_reference(job.reference, job.column, job.image_id_column, siblings=own.siblings)
+    )
 
     folder = parts_folder(output)
     lock = Lock(folder)
@@ -123,16 +137,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     finished = False
     try:
         check_target(output, [], job.overwrite)  # a run that held the lock until now may have written it
-        spec = with_model(
-            job.spec,
-            source,
-            folder,
-            column=job.column,
-            image_id_column=pictures,
-            limit=job.limit,
-            siblings=job.siblings is not False,
-        )
-        rows = source.rows if job.limit is None else min(job.limit, source.rows)
+        spec = with_model(job.spec, own, folder, reference=reference, tell=_teller(progress))
         index = (
             None
             if pictures is None or job.siblings is False
@@ -293,6 +298,14 @@ def _footer(identity: Identity, plan: Plan, column: str, flat: bool) -> dict[str
         "lexicon": config.get("lexicon", ""),
         "seed": str(config.get("seed", "")),
     }
+
+
+def _teller(progress: Callable[[Progress], None] | None) -> Callable[[str, int, int], None]:
+    def tell(step: str, done: int, of: int) -> None:
+        if progress is not None:
+            progress(Progress(of, done, 0, 0, step))
+
+    return tell
 
 
 def _check_siblings(job: Job, source: Source, pictures: str | None) -> None:

@@ -31,7 +31,14 @@ def fit(
     pipeline: Annotated[
         str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
     ] = "bundled",
+    scorer: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fit for --scorer too: the folder or .gguf file of a causal language model.", show_default=False
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fit a blindness model on captions: what generate does by itself, kept for further runs and other files.
 
@@ -39,11 +46,13 @@ def fit(
     Examples:
       negagen fit captions.parquet -o blindness.npz
       negagen generate other.parquet --model blindness.npz
+      negagen fit captions.parquet -o blindness.npz --scorer SmolLM2-135M/
     """
     from negagen import Negator
-    from negagen.batch.fitting import fit_source
+    from negagen.batch.fitting import Captions, fit_captions
     from negagen.batch.schema import check_caption_column
     from negagen.batch.source import image_ids, open_source
+    from negagen.cli.progress import watch_fit
     from negagen.errors import OutputError
 
     if output.exists() and not overwrite:
@@ -55,9 +64,11 @@ def fit(
         blindness=blindness,
         rules=[str(path) for path in rules] if rules else None,
         pipeline=pipeline,
+        scorer=scorer,
     )
     pictures = image_ids(source, image_id_column)
-    fit_source(negator, source, output, column=column, image_id_column=pictures)
+    with watch_fit(quiet) as tell:
+        fit_captions(negator, Captions(source, column, pictures, source.rows), output, tell)
     typer.echo(
         f"Fitted on {source.rows:,} captions ({f'pictures by {pictures}' if pictures else 'each its own picture'})."
     )

@@ -64,10 +64,29 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Fit what to draw by on the captions of this file, not the input's.", show_default=False),
+    ] = None,
+    scorer: Annotated[
+        Path | None,
+        typer.Option(
+            help="Let a causal language model judge too, a folder or .gguf file: slow, and blinder.",
+            show_default=False,
+        ),
+    ] = None,
     image_id_column: Annotated[
         str | None,
         typer.Option(
             help='The column that names each caption\'s picture; "" for none. [default: image_id, if there is one]',
+            show_default=False,
+        ),
+    ] = None,
+    siblings: Annotated[
+        bool | None,
+        typer.Option(
+            "--siblings/--no-siblings",
+            help="Make no negative that another caption of the picture supports. [default: where pictures are named]",
             show_default=False,
         ),
     ] = None,
@@ -111,6 +130,7 @@ def generate(
         "pipeline": pipeline,
         "blindness": blindness,
         "model": None if model is None else str(model),
+        "scorer": None if scorer is None else str(scorer),
     }
     job = Job(
         inputs=inputs,
@@ -119,6 +139,8 @@ def generate(
         column=column,
         id_column=id_column,
         image_id_column=image_id_column,
+        siblings=siblings,
+        reference=reference,
         flat=flat,
         workers=workers or _cores(),
         resume=resume,

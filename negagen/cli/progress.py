@@ -25,6 +25,18 @@ def watch(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
 
 
 @contextmanager
+def watch_fit(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """The same for what is fitted outside of a run: a callback that takes the step, how much is done, and of what."""
+    with watch(quiet) as show:
+
+        def tell(step: str, done: int, of: int) -> None:
+            if show is not None:
+                show(Progress(of, done, 0, 0, step))
+
+        yield tell
+
+
+@contextmanager
 def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import (
         BarColumn,
@@ -52,12 +64,12 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
         def show(now: Progress) -> None:
             speed = rate.update(now)
-            what = "writing" if now.done == now.rows else "captions"
+            what = now.step or ("writing" if now.done == now.rows else "captions")
             bar.update(
                 task,
                 description=what,
                 completed=now.done,
-                total=now.rows,
+                total=now.rows or None,
                 rate=f"{speed:,.0f}/s" if speed else "",
             )
 
@@ -65,14 +77,15 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 
 class _Rate:
-    """Rows per second of this run, not counting what it took over."""
+    """Rows per second of the step at hand, not counting what was taken over."""
 
     def __init__(self) -> None:
         self._began = 0.0
+        self._step = ""
 
     def update(self, now: Progress) -> float:
-        if not self._began:
-            self._began = time.monotonic()
+        if not self._began or now.step != self._step:
+            self._began, self._step = time.monotonic(), now.step
             return 0.0
         return (now.done - now.resumed) / max(1e-9, time.monotonic() - self._began)
 
@@ -88,7 +101,10 @@ class _Lines:
             return
         self._last = time.monotonic()
         left = f", {(now.rows - now.done) / speed:,.0f} s left" if speed else ""
+        step = f"{now.step}: " if now.step else ""
         sys.stderr.write(
-            f"{now.done:,} of {now.rows:,} captions ({now.done / max(1, now.rows):.0%}), {speed:,.0f}/s{left}\n"
+            f"{step}{now.done:,} of {now.rows:,} captions ({now.done / now.rows:.0%}), {speed:,.0f}/s{left}\n"
+            if now.rows
+            else f"{now.step}\n"
         )
         sys.stderr.flush()

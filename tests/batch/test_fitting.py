@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from negagen.batch import Job, NegatorSpec, generate
-from negagen.batch.fitting import with_model
+from negagen.batch.fitting import Captions, with_model
 from negagen.batch.source import open_source
 
 SPEC = NegatorSpec({"k": 2, "blindness": "balanced"})
@@ -34,18 +34,18 @@ def test_a_run_fits_its_own_model(captions: Path, tmp_path: Path) -> None:
 
 def test_the_model_is_kept_for_a_resumed_run(captions: Path, tmp_path: Path) -> None:
     source = open_source([captions])
-    first = with_model(SPEC, source, tmp_path, column="caption", image_id_column="image_id", limit=None)
+    first = with_model(SPEC, Captions(source, "caption", "image_id", source.rows), tmp_path)
     path = Path(str(first.options["model"]))
     before = path.stat().st_mtime_ns
-    again = with_model(SPEC, source, tmp_path, column="caption", image_id_column="image_id", limit=None)
+    again = with_model(SPEC, Captions(source, "caption", "image_id", source.rows), tmp_path)
     assert again == first
     assert path.stat().st_mtime_ns == before
-    other = with_model(SPEC, source, tmp_path, column="caption", image_id_column=None, limit=None)
+    other = with_model(SPEC, Captions(source, "caption", None, source.rows), tmp_path)
     assert other != first
 
 
 def test_few_captions_are_served_by_the_bundled_model(captions: Path, tmp_path: Path) -> None:
     source = open_source([captions])
-    spec = with_model(SPEC, source, tmp_path, column="caption", image_id_column=None, limit=500)
+    spec = with_model(SPEC, Captions(source, "caption", None, 500), tmp_path)
     assert spec == SPEC
     assert not list(tmp_path.iterdir())
