@@ -8,11 +8,16 @@ import torch
 from torch import Tensor
 
 from negagen.train.losses.features import (
+    MASKED,
     Features,
     all_negatives,
     caption_logits,
     log_weights,
+    mean_over,
     own_negative,
+    present,
+    products,
+    siblings,
 )
 
 
@@ -38,3 +43,18 @@ def negclip(features: Features, *, columns: Literal["batch", "own"] = "batch") -
         further = own_negative(features) + log_weights(features)
     to_text = torch.cat([logits, further], dim=1).logsumexp(1) - right
     return 0.5 * (to_text.mean() + (logits.logsumexp(0) - right).mean())
+
+
+def clip_where(features: Features, text: Tensor, valid: Tensor) -> Tensor:
+    """`clip` of the images with texts [B, D] other than their captions, of which only some exist (bool [B]).
+
+    An image without a text is no row, but a column for the other rows' texts; 0 if no text exists.
+    """
+    logits = features.scale * products(features.image, present(text, valid))
+    kin = siblings(features)
+    if kin is not None:
+        logits = logits.masked_fill(kin, MASKED)
+    right = logits.diagonal()
+    to_text = logits.masked_fill(~valid.unsqueeze(0), MASKED).logsumexp(1) - right
+    counted = valid.to(logits.dtype)
+    return 0.5 * (mean_over(to_text, counted) + mean_over(logits.logsumexp(0) - right, counted))

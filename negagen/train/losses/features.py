@@ -157,9 +157,14 @@ def own_negative(features: Features) -> Tensor:
 
 
 def all_negatives(features: Features, anchors: Tensor) -> Tensor:
-    """s⟨a_b, n_ck⟩ + log w_ck [B, B K], for anchors [B, D] and the negatives of all rows; masked where there is none."""
+    """s⟨a_b, n_ck⟩ + log w_ck as [B, B K], for anchors a [B, D] and the negatives of all rows; masked where none is."""
     flat = present(features.negatives, features.mask).flatten(0, 1)
     return features.scale * products(anchors, flat) + log_weights(features).flatten()
+
+
+def has_negative(features: Features) -> Tensor:
+    """bool [B]: which rows have a negative that counts."""
+    return (negative_weights(features) > 0).any(1)
 
 
 def log_weights(features: Features) -> Tensor:

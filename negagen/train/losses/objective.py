@@ -67,6 +67,8 @@ class Objective:
             if loss.start is None:
                 value = loss.function(seen, **term.keywords)
             else:
+                if term.name not in state:
+                    raise TrainingError(f"loss {term.name!r} has a state, and none was handed in; begin with start()")
                 value, after[term.name] = loss.function(seen, state[term.name], **term.keywords)
             total = total + term.weight * value
             parts[term.name] = value.detach()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from negagen.train.losses.features import (
     Features,
+    has_negative,
     log_weights,
     mean_over,
     negative_weights,
@@ -44,7 +45,7 @@ def own_softmax(right: Tensor, wrong: Tensor, features: Features, also: Tensor |
     Over rows with a negative, and, if `also` bool [B] is given, for which it is true.
     """
     logits = torch.cat([right.unsqueeze(1), wrong + log_weights(features)], dim=1)
-    counted = (negative_weights(features) > 0).any(1)
+    counted = has_negative(features)
     if also is not None:
         counted = counted & also
     return mean_over(logits.logsumexp(1) - right, counted.to(right.dtype))

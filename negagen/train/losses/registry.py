@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 from torch import Tensor
 
-from negagen.train.losses import contrastive, own
+from negagen.train.losses import ce_clip, clic, contrastive, fsc_clip, hard_positive, own, retention, siglip
 
 Need = Literal["negatives", "positives", "anchors", "local", "bias"]
 """What a loss cannot do without, beside image, text and scale."""
@@ -44,6 +44,15 @@ LOSSES: Final[Mapping[str, Loss]] = {
     "negclip": _of(contrastive.negclip, "negatives"),
     "own": _of(own.own, "negatives"),
     "margin": _of(own.margin, "negatives"),
+    "rank": _of(ce_clip.rank, "negatives", start=ce_clip.no_thresholds),
+    "intra-modal": _of(ce_clip.intra_modal, "negatives"),
+    "clic": _of(clic.clic, "negatives", "positives"),
+    "focal": _of(fsc_clip.focal, "negatives"),
+    "local-focal": _of(fsc_clip.local_focal, "negatives", "local"),
+    "siglip": _of(siglip.siglip, "bias"),
+    "hard-positive": _of(hard_positive.hard_positive, "negatives", "positives"),
+    "retention": _of(retention.retention, "anchors"),
+    "retention-features": _of(retention.retention_features, "anchors"),
 }
 
 
