@@ -1,0 +1,201 @@
+"""Files to a training set and the places of its pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from negagen.audit.formats import list_in_cell
+from negagen.batch.readers import format_of
+from negagen.batch.source import RowStream, Source, open_source
+from negagen.data import ragged, tars
+from negagen.data.gathering import Gathered, Rows, gather
+from negagen.data.joining import join
+from negagen.data.layouts import Inputs, Layout, layout_of
+from negagen.data.pictures import Pictures, in_folder, in_parquet, in_tars
+from negagen.data.ragged import Ragged
+from negagen.data.strings import Strings
+from negagen.data.trainingset import VERSION, TrainingSet
+from negagen.errors import DataError
+
+# Rows in memory at a time, with and without the bytes of their pictures.
+_TEXT_ROWS, _BYTES_ROWS = 4096, 64
+_MISFITS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A training set with its pictures."""
+
+    data: TrainingSet
+    pictures: Pictures
+
+
+def fingerprint_of(inputs: Inputs) -> str:
+    """Changes with the input files and how they are read; looks into no Parquet but its footer.
+
+    Raises:
+        InputError, DataError: there are no files, or they cannot be read.
+    """
+    digests = tars.digests(inputs.files) if tars.are_tars(inputs.files) else _digests(open_source(inputs.files))
+    options = (inputs.caption_column, inputs.image_column, inputs.image_id_column)
+    if inputs.images is not None:
+        folder = inputs.images.is_dir()
+        digests |= {str(inputs.images): "folder"} if folder else _digests(open_source([inputs.images]))
+    return hashlib.blake2b(repr((VERSION, digests, options)).encode(), digest_size=16).hexdigest()
+
+
+def read(inputs: Inputs) -> Read:
+    """Read all of `inputs`; of pictures that lie in a Parquet file or a folder nothing but where they are.
+
+    Raises:
+        InputError: a file that is missing or cannot be read.
+        DataError: a column is missing or of the wrong type, there are no pictures, or no usable rows; or the
+            negatives, or the pictures, belong to other captions.
+    """
+    fingerprint = fingerprint_of(inputs)
+    found = _from_tars(inputs) if tars.are_tars(inputs.files) else _from_tables(inputs)
+    return Read(replace(found.data, fingerprint=fingerprint), found.pictures)
+
+
+def _digests(source: Source) -> dict[str, str]:
+    return {file.path: file.digest for file in source.files}
+
+
+def _from_tables(inputs: Inputs) -> Read:
+    source = open_source(inputs.files)
+    if source.rows == 0:
+        raise DataError(f"{source} has no rows.")
+    joined = inputs.images is not None and not inputs.images.is_dir() and format_of(inputs.images) == "parquet"
+    if inputs.images is not None and not joined and not inputs.images.is_dir():
+        raise DataError(f"{inputs.images}: no such folder of pictures, and no Parquet file.")
+    layout = layout_of(source, inputs, joined)
+    found = gather(_rows(source, layout), str(source), merge=layout.kind == "flat")
+    found = replace(found, data=replace(found.data, columns=tuple(source.schema.names)))
+    if joined and inputs.images is not None:
+        return Read(*join(found, inputs.images, inputs))
+    return Read(found.data, _pictures(found, source, layout, inputs))
+
+
+def _pictures(found: Gathered, source: Source, layout: Layout, inputs: Inputs) -> Pictures:
+    if layout.where == "paths":
+        return in_folder(inputs.images or Path(), Strings.of_arrow(found.names))
+    names = found.names if layout.image_id else pa.array([f"row {row}" for row in found.first], pa.large_string())
+    return in_parquet(_digests(source), str(layout.image), Strings.of_arrow(names), found.first)
+
+
+def _rows(source: Source, layout: Layout) -> Iterator[Rows]:
+    columns = [name for name in layout.columns if name in source.schema.names]
+    hashed = layout.where == "bytes" and layout.image_id is None
+    step = _BYTES_ROWS if hashed else _TEXT_ROWS
+    stream = RowStream(source, columns, batch_rows=step)
+    fit = _Fit(source, layout)
+    for start in range(0, source.rows, step):
+        stop = min(start + step, source.rows)
+        table = stream.read(start, stop).combine_chunks()
+        rows = _chunk(table, np.arange(start, stop), layout, source)
+        fit.check(table, rows)
+        yield rows
+    fit.conclude()
+
+
+def _chunk(table: pa.Table, numbers: NDArray[np.int64], layout: Layout, source: Source) -> Rows:
+    def column(name: str | None) -> pa.Array | None:
+        return None if name is None else _whole(table.column(name))
+
+    ids = column(layout.image_id)
+    ids = None if ids is None else ids.cast(pa.large_string()) if pa.types.is_integer(ids.type) else ragged.plain(ids)
+    images = column(layout.image) if layout.image in table.column_names else None
+    pictures = ids if images is None else _names(images, layout)
+    if pictures is None:
+        raise DataError(f"{source} has neither a column of pictures nor one of their ids.")
+    captions = _whole(table.column(layout.caption))
+    if layout.kind == "captions":
+        owners = pc.list_parent_indices(captions)
+        captions, pictures = pc.list_flatten(captions), pictures.take(owners)
+        ids = None if ids is None else ids.take(owners)
+        numbers = numbers[owners.to_numpy(zero_copy_only=False)]
+        if pa.types.is_struct(captions.type):
+            captions = pc.struct_field(captions, "text")
+    positives = column(layout.positives)
+    return Rows(
+        numbers,
+        ragged.plain(captions),
+        pictures,
+        ids,
+        _negatives(table, layout, source, numbers),
+        ragged.empty(len(numbers)) if positives is None else ragged.of_lists(positives),
+    )
+
+
+def _negatives(table: pa.Table, layout: Layout, source: Source, numbers: NDArray[np.int64]) -> Ragged:
+    if layout.negatives is None:
+        return ragged.empty(len(numbers))
+    column = _whole(table.column(layout.negatives))
+    if layout.kind == "negclip":
+        path = Path(source.files[0].path)
+        lists = [list_in_cell(cell, path, row) for cell, row in zip(column.to_pylist(), numbers.tolist(), strict=True)]
+        return ragged.of_lists(pa.array(lists, pa.list_(pa.large_string())))
+    if layout.kind == "flat":
+        names = [name for name in table.column_names if name.startswith("negative_")]
+        fields = {name.removeprefix("negative_"): _whole(table.column(name)) for name in names}
+        return ragged.of_columns(np.ones(len(column), np.int64), column, fields)
+    return ragged.of_lists(column)
+
+
+def _names(images: pa.Array, layout: Layout) -> pa.Array:
+    """A name for each picture, equal for equal ones: its path, or a hash of its bytes."""
+    if layout.where == "paths":
+        return ragged.plain(pc.struct_field(images, "path") if pa.types.is_struct(images.type) else images)
+    if pa.types.is_struct(images.type):
+        images = pc.struct_field(images, "bytes")
+    hashes = [
+        None if cell is None else hashlib.blake2b(cell, digest_size=16).hexdigest() for cell in images.to_pylist()
+    ]
+    return pa.array(hashes, pa.large_string())
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
+
+
+class _Fit:
+    """Looks whether the edits stand in the captions beside them: if not, the negatives are of other captions."""
+
+    def __init__(self, source: Source, layout: Layout) -> None:
+        self._source, self._layout = source, layout
+        self._seen = self._fitting = 0
+        self._example = ""
+        name = layout.negatives
+        self._wanted = layout.kind == "rows" and name is not None and ragged.has_edits(source.schema.field(name).type)
+
+    def check(self, table: pa.Table, rows: Rows) -> None:
+        if self._wanted:
+            negatives = _whole(table.column(str(self._layout.negatives)))
+            seen, fitting, example = ragged.edits_that_fit(rows.captions, negatives)
+            self._seen, self._fitting, self._example = self._seen + seen, self._fitting + fitting, example
+
+    def conclude(self) -> None:
+        if self._seen and self._fitting < _MISFITS * self._seen:
+            raise DataError(
+                f"{self._source}: the negatives were made of other captions than column {self._layout.caption!r} holds:"
+                f" {self._example}. Run `negagen generate` on these captions, or name the column of captions that it"
+                " was run on with --caption-column."
+            )
+
+
+def _from_tars(inputs: Inputs) -> Read:
+    if inputs.images is not None:
+        raise DataError(f"tars bring their own pictures: leave out --images {inputs.images}.")
+    shards = tars.index(inputs.files, inputs)
+    found = gather(shards.rows(), shards.source, merge=False)
+    where = shards.where(found.names)
+    return Read(found.data, in_tars(tars.digests(inputs.files), Strings.of_arrow(found.names), where))
