@@ -1,0 +1,282 @@
+"""From features to what each item came to: the one place that knows which metric a benchmark is scored by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from negagen.errors import DataError
+from negagen.evaluate import metrics
+from negagen.evaluate.encode import Encoder
+from negagen.evaluate.items import Benchmark, Choices, Classification, Item, Picture, Retrieval, only, same_text
+from negagen.evaluate.metrics import Outcome
+
+TOLERANCE = 1e-6
+"""Similarities nearer than this are a tie: float32 features of one text differ by as much from batch to batch."""
+
+RECALLS = (1, 5, 10)
+_BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One score of N items.
+
+    `right` (float64 [N]) is 1 or 0, or their mean over several ways of asking; `tied` (bool [N]), `margin` (float64
+    [N], NaN where there is none), `chance` (float64 [N]) as in `negagen.evaluate.metrics`. `ids`, `categories`,
+    `groups` are the items'.
+    """
+
+    ids: Sequence[str]
+    categories: Sequence[str]
+    groups: Sequence[str]
+    right: NDArray[np.float64]
+    tied: NDArray[np.bool_]
+    margin: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def score(benchmark: Benchmark, encoder: Encoder) -> tuple[dict[str, Scored], Benchmark, Counter[str], Counter[str]]:
+    """Each of the benchmark's scores; the benchmark as far as it could be scored; what was skipped and noted, by reason.
+
+    Raises:
+        DataError: not one of its pictures is there.
+    """
+    features, bad = encoder.images(benchmark.pictures())
+    skipped: Counter[str] = Counter()
+    if isinstance(benchmark, Choices):
+        reasons = [next((bad[one.key] for one in item.pictures if one.key in bad), None) for item in benchmark.items]
+    else:
+        reasons = [bad.get(picture.key) for picture in benchmark.images]
+    skipped.update(reason for reason in reasons if reason is not None)
+    kept = [place for place, reason in enumerate(reasons) if reason is None]
+    if not kept:
+        _none_found(benchmark, encoder, skipped)
+    if len(kept) < len(reasons):
+        rows = _rows(benchmark, kept)
+        benchmark, features = only(benchmark, kept), features[rows]
+    notes: Counter[str] = Counter()
+    if isinstance(benchmark, Choices):
+        scores = _choices(benchmark, encoder, features, notes)
+    elif isinstance(benchmark, Retrieval):
+        scores = _retrieval(benchmark, encoder, features, notes)
+    else:
+        scores = _classification(benchmark, encoder, features)
+    return scores, benchmark, skipped, notes
+
+
+def _rows(benchmark: Benchmark, kept: Sequence[int]) -> list[int]:
+    if not isinstance(benchmark, Choices):
+        return list(kept)
+    starts = np.concatenate(([0], np.cumsum([len(item.pictures) for item in benchmark.items])))
+    return [row for place in kept for row in range(int(starts[place]), int(starts[place + 1]))]
+
+
+def _none_found(benchmark: Benchmark, encoder: Encoder, skipped: Counter[str]) -> None:
+    looked = ", ".join(map(str, encoder.folders.folders)) or "no folder"
+    first: Picture = benchmark.pictures()[0]
+    said = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
+    raise DataError(
+        f"{benchmark.name}: none of its pictures can be scored ({said}). The first is {first.name!r}; looked for in"
+        f" {looked}. Give the folder of its pictures with --images DIR."
+    )
+
+
+def _choices(
+    benchmark: Choices, encoder: Encoder, images: NDArray[np.float32], notes: Counter[str]
+) -> dict[str, Scored]:
+    items = benchmark.items
+    texts = [text for item in items for text in item.texts]
+    features, full = encoder.texts(texts)
+    if full.any():
+        notes["texts that fill the model's context and may be cut"] = int(full.sum())
+    pictures = np.concatenate(([0], np.cumsum([len(item.pictures) for item in items])))
+    words = np.concatenate(([0], np.cumsum([len(item.texts) for item in items])))
+
+    if benchmark.task == "match":
+        left, text = pictures[:-1], words[:-1]
+        grid = np.stack(
+            [[_dots(images, left + i, features, text + j) for j in (0, 1)] for i in (0, 1)]
+        ).transpose(2, 0, 1)  # fmt: skip
+        return {
+            name: _scored(items, outcome, np.full(len(items), metrics.CHANCE_OF_MATCHING[name]))
+            for name, outcome in metrics.matching(grid, TOLERANCE).items()
+        }
+    if benchmark.task == "image":
+        places, mask = metrics.padded([range(a, b) for a, b in zip(pictures[:-1], pictures[1:], strict=True)])
+        owner = np.broadcast_to(words[:-1, None], places.shape)
+        near = _dots(images, places.ravel(), features, owner.ravel()).reshape(places.shape)
+        outcome = metrics.choice(near[:, :1], near[:, 1:], None, mask[:, 1:], TOLERANCE)
+        chance = np.array([metrics.chance_of_choice(1, len(item.pictures) - 1) for item in items])
+        return {"accuracy": _scored(items, outcome, chance)}
+    places, mask = metrics.padded([range(a, b) for a, b in zip(words[:-1], words[1:], strict=True)])
+    owner = np.broadcast_to(pictures[:-1, None], places.shape)
+    near = _dots(images, owner.ravel(), features, places.ravel()).reshape(places.shape)
+    return _true_texts(benchmark, near, mask, features, words[:-1])
+
+
+def _true_texts(
+    benchmark: Choices,
+    near: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    texts: NDArray[np.float32],
+    starts: NDArray[np.int64],
+) -> dict[str, Scored]:
+    items = benchmark.items
+    count = np.array([item.true for item in items])
+    false = np.array([len(item.texts) for item in items]) - count
+    true_mask = mask & (np.arange(mask.shape[1]) < count[:, None])
+    outcome = metrics.choice(near[:, :1], near, None, mask & ~true_mask, TOLERANCE)
+    alone = np.array([metrics.chance_of_choice(1, int(k)) for k in false])
+    out = {"accuracy": _scored(items, outcome, alone)}
+    several = np.flatnonzero(count > 1)
+    if len(several):
+        outcome = metrics.choice(
+            near[several], near[several], true_mask[several], (mask & ~true_mask)[several], TOLERANCE
+        )
+        chance = np.array([metrics.chance_of_choice(int(p), int(k)) for p, k in zip(count, false, strict=True)])
+        out[benchmark.together] = _scored([items[index] for index in several], outcome, chance[several])
+    if benchmark.text_only:
+        one, two, no = starts, starts + 1, starts + 2
+        outcome = metrics.text_only(
+            _dots(texts, one, texts, two), _dots(texts, one, texts, no), _dots(texts, two, texts, no), TOLERANCE
+        )
+        out["TOT"] = _scored(items, outcome, np.full(len(items), metrics.CHANCE_OF_TEXT_ONLY))
+    return out | _sets(items, out["accuracy"])
+
+
+def _sets(items: Sequence[Item], scored: Scored) -> dict[str, Scored]:
+    """Sets of items of which all must be right, by kind of set; those of a single item say nothing new."""
+    kinds: dict[str, dict[str, list[int]]] = {}
+    for index, item in enumerate(items):
+        for kind, name in item.sets:
+            kinds.setdefault(kind, {}).setdefault(name, []).append(index)
+    out = {}
+    for kind, sets in kinds.items():
+        if max(map(len, sets.values())) < 2:
+            continue
+        members = list(sets.values())
+        first = [items[own[0]] for own in members]
+        with np.errstate(invalid="ignore"):
+            out[f"all of a {kind}"] = Scored(
+                list(sets),
+                [""] * len(members),
+                [item.group for item in first],
+                np.array([scored.right[own].min() for own in members]),
+                np.array([bool(scored.tied[own].any()) and not scored.right[own].min() for own in members]),
+                np.array([scored.margin[own].min() for own in members]),
+                np.array([scored.chance[own].prod() for own in members]),
+            )
+    return out
+
+
+def _retrieval(
+    benchmark: Retrieval, encoder: Encoder, images: NDArray[np.float32], notes: Counter[str]
+) -> dict[str, Scored]:
+    texts, full = encoder.texts(benchmark.captions)
+    if full.any():
+        notes["texts that fill the model's context and may be cut"] = int(full.sum())
+    said = np.unique([same_text(text) for text in benchmark.captions], return_inverse=True)[1]
+    owners = benchmark.owners
+    # A caption that other pictures have word for word is right for these too: else it could only be a tie.
+    pairs = set(zip(owners.tolist(), said.tolist(), strict=True))
+    by_text: dict[int, list[int]] = {}
+    for owner, text in sorted(pairs):
+        by_text.setdefault(text, []).append(owner)
+    if shared := sum(len(by_text[text]) > 1 for text in said.tolist()):
+        notes["captions that several pictures have, right for each of them"] = shared
+    members = [np.flatnonzero(owners == index) for index in range(len(images))]
+    sides: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_], list[int]]] = {}
+    for name, queries, candidates in (("image to text", images, texts), ("text to image", texts, images)):
+        ranks, ties, sizes = [], [], []
+        for start in range(0, len(queries), _BLOCK):
+            block = range(start, min(start + _BLOCK, len(queries)))
+            match = np.zeros((len(block), len(candidates)), bool)
+            for row, query in enumerate(block):
+                if name == "image to text":
+                    match[row] = np.isin(said, said[members[query]])
+                else:
+                    match[row, by_text[int(said[query])]] = True
+            near = queries[block.start : block.stop].astype(np.float32) @ candidates.T
+            ranks.append(metrics.ranks(near, match, TOLERANCE))
+            ties.append(metrics.rank_ties(near, match, TOLERANCE))
+            sizes += match.sum(axis=1).tolist()
+        sides[name] = (np.concatenate(ranks), np.concatenate(ties), sizes)
+    return _recalls(benchmark, sides)
+
+
+def _recalls(
+    benchmark: Retrieval, sides: Mapping[str, tuple[NDArray[np.int64], NDArray[np.bool_], list[int]]]
+) -> dict[str, Scored]:
+    names = [picture.name or str(index) for index, picture in enumerate(benchmark.images)]
+    keys = [picture.key for picture in benchmark.images]
+    own = {
+        "image to text": ([f"{index}:{name}" for index, name in enumerate(names)], keys, [""] * len(names)),
+        "text to image": (
+            [f"{row}:{text}" for row, text in enumerate(benchmark.captions)],
+            [keys[owner] for owner in benchmark.owners],
+            list(benchmark.categories) or [""] * len(benchmark.captions),
+        ),
+    }
+    out: dict[str, Scored] = {}
+    for name, (places, ties, sizes) in sides.items():
+        ids, groups, categories = own[name]
+        candidates = len(benchmark.captions) if name == "image to text" else len(names)
+        chances = {size: [metrics.chance_of_rank(size, candidates, k) for k in RECALLS] for size in set(sizes)}
+        for number, k in enumerate(RECALLS):
+            right = (places <= k).astype(np.float64)
+            out[f"{name} R@{k}"] = Scored(
+                ids, categories, groups, right, ties & (right == 0), -places.astype(np.float64),
+                np.array([chances[size][number] for size in sizes]),
+            )  # fmt: skip
+    return out
+
+
+def _classification(benchmark: Classification, encoder: Encoder, images: NDArray[np.float32]) -> dict[str, Scored]:
+    prompts = [template.replace("{}", name) for name in benchmark.classes for template in benchmark.templates]
+    texts, _ = encoder.texts(prompts)
+    means = texts.reshape(len(benchmark.classes), len(benchmark.templates), -1).mean(axis=1, dtype=np.float64)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    near = images.astype(np.float64) @ means.T
+    match = np.zeros(near.shape, bool)
+    match[np.arange(len(near)), benchmark.labels] = True
+    # Classes of one name cannot be told apart: ImageNet has two of "crane".
+    places = metrics.ranks(near, match, TOLERANCE)
+    ties = metrics.rank_ties(near, match, TOLERANCE)
+    ids = [f"{index}:{picture.name}" for index, picture in enumerate(benchmark.images)]
+    categories = [benchmark.classes[label] for label in benchmark.labels]
+    out = {}
+    for k in (1, 5):
+        if k < len(benchmark.classes):
+            right = (places <= k).astype(np.float64)
+            chance = np.full(len(ids), metrics.chance_of_rank(1, len(benchmark.classes), k))
+            keys = [picture.key for picture in benchmark.images]
+            out[f"top{k}"] = Scored(
+                ids, categories, keys, right, ties & (right == 0), -places.astype(np.float64), chance
+            )
+    return out
+
+
+def _dots(
+    left: NDArray[np.float32], rows: NDArray[np.int64], right: NDArray[np.float32], columns: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Cosines of row `rows[i]` of `left` and row `columns[i]` of `right`, float64 [N]."""
+    out = np.empty(len(rows))
+    for start in range(0, len(rows), 8192):
+        part = slice(start, start + 8192)
+        out[part] = np.einsum("nd,nd->n", left[rows[part]], right[columns[part]], dtype=np.float64)
+    return out
+
+
+def _scored(items: Sequence[Item], outcome: Outcome, chance: NDArray[np.float64]) -> Scored:
+    return Scored(
+        [item.id for item in items], [item.category for item in items], [item.group for item in items],
+        outcome.right.astype(np.float64), outcome.tied, outcome.margin, chance,
+    )  # fmt: skip
