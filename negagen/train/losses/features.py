@@ -1,9 +1,10 @@
 """What a loss is a function of, and the products of features that losses are built from.
 
-Products are taken in float32 (float64 where a feature is float64), also under autocast. A bfloat16 product of 0.3 is
-known to 0.001, which at a logit scale of 100 is 0.1 of a logit: as much as a caption and its hard negative lie apart.
-Batch-wide products are matrix products, to which the caller may allow TF32 (its error at scale 100 is about 0.002 of a
-logit); a row's products with its own caption and negatives are exact float32, since their difference is what is learnt.
+Products are taken in float32 (float64 where a feature is float64), also under autocast; the backward pass belongs
+outside of autocast, which would reach into it. A bfloat16 product of 0.3 is known to 0.001, which at a logit scale of
+100 is 0.1 of a logit: as much as a caption and its hard negative lie apart. Batch-wide products are matrix products, to
+which the caller may allow TF32 (an error of about 0.002 of a logit at scale 100); a row's products with its own caption
+and negatives are exact float32, since their difference is what is learnt.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """FSC-CLIP's losses: a caption against its own negatives, globally and token by token, calibrated.
 
 Oh et al., "Preserving Multi-Modal Capabilities of Pre-trained VLMs for Improving Vision-Linguistic Compositionality"
-(arXiv 2410.05210). Calibrated is a cross entropy with the focal factor (1 - p)^gamma, which lets go of what is learnt, and
-with label smoothing, which grants a negative that it is nearly right.
+(arXiv 2410.05210). Calibrated is a cross entropy with the focal factor (1 - p)^gamma, which lets go of what is learnt,
+and with label smoothing, which grants a negative that it is nearly right.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def local_focal(features: Features, *, gamma: Gamma = 2.0, smoothing: Smoothing 
 def calibrated(right: Tensor, wrong: Tensor, features: Features, gamma: float, smoothing: float) -> Tensor:
     """Mean over rows with a negative of -Σ_k y_k (1 - p_k)^gamma log p_k, for logits right [B] and wrong [B, K].
 
-    y_0 = 1 - smoothing + y_k and y_k = smoothing / (K + 1), with K the row's existing negatives. Negatives of weight w are w
-    negatives: K is the sum of weights, and p_k and its term are those of one of w equal ones.
+    y_0 = 1 - smoothing + y_k and y_k = smoothing / (K + 1), with K the row's existing negatives. A negative of weight w
+    is w negatives: K is the sum of weights, and p_k and its term are those of one of w equal ones.
     """
     weights = negative_weights(features)
     count = weights.sum(1)
