@@ -29,12 +29,21 @@ def modules(what: str) -> tuple[Any, Any]:
 @contextmanager
 def explained(path: Path, kind: str) -> Iterator[None]:
     """Turn what transformers raises for a path that holds no such model into a `ModelError`."""
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging  # untyped
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # the command line has its own
     try:
         yield
     except ModelError:
         raise
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError, TypeError) as error:
         raise ModelError(f"{path}: no {kind} that transformers can load: {error}") from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def place(model: Any, device: str) -> Any:
