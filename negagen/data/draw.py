@@ -1,0 +1,142 @@
+"""Which of its negatives a row gets this epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from negagen.data.trainingset import Choices, TrainingSet
+from negagen.errors import DataError
+from negagen.ruleset import nearest
+from negagen.seeding import key_of, uniforms
+from negagen.types import CATEGORIES
+
+Categories = Mapping[str, float] | Sequence[str] | None
+"""Weights of categories (others: 0), names of those that are wanted, or None for all alike."""
+
+# A row's draws begin at this multiple of its number in the stream of the epoch.
+_STRIDE = np.uint64(1 << 16)
+
+
+def category_weights(categories: Categories) -> NDArray[np.float64]:
+    """Weights by index into `CATEGORIES`, and last that of negatives of no category: float64 [C + 1].
+
+    Raises:
+        DataError: a category that is not known, a negative weight, or nothing but zeros.
+    """
+    if categories is None or not len(categories):
+        return np.ones(len(CATEGORIES) + 1)
+    given = dict(categories) if isinstance(categories, Mapping) else dict.fromkeys(categories, 1.0)
+    out = np.zeros(len(CATEGORIES) + 1)
+    for name, weight in given.items():
+        if name not in CATEGORIES:
+            raise DataError(f"no such category of negatives: {name!r}{nearest(name, CATEGORIES)}")
+        if not 0 <= weight < float("inf"):
+            raise DataError(f"category {name!r} has the weight {weight}, but weights are numbers from 0 on.")
+        out[CATEGORIES.index(name)] = weight
+    if not out.any():
+        raise DataError("all categories of negatives have the weight 0: give one of them more.")
+    return out
+
+
+class Draw:
+    """Draws up to `k` of each row's choices, without repeats: a function of (seed, epoch, row) alone.
+
+    The chance of each is in proportion to the weight of its category and, with `confidence`, to its own weight.
+    The first k - 1 of k draws are those that k - 1 would have given.
+
+    Args:
+        choices: what there is to draw from.
+        usable: bool [E], which of them may be drawn; None for all.
+    """
+
+    def __init__(
+        self,
+        choices: Choices,
+        k: int,
+        *,
+        seed: int = 0,
+        purpose: str = "negatives",
+        categories: Categories = None,
+        confidence: bool = False,
+        usable: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.k = k
+        self._choices, self._usable = choices, usable
+        self._seed, self._purpose, self._confidence = seed, purpose, confidence
+        self._weights = category_weights(categories)
+
+    def __call__(self, rows: NDArray[np.integer], epoch: int) -> NDArray[np.int64]:
+        """Indices into the choices, int64 [B, k]; -1 where a row has no more."""
+        rows = np.asarray(rows, np.int64)
+        starts = self._choices.offsets[rows]
+        counts = self._choices.offsets[rows + 1] - starts
+        width = max(int(counts.max()) if len(rows) else 0, self.k)
+        columns = np.arange(width)
+        inside = columns < counts[:, None]
+        found = (starts[:, None] + columns)[inside]
+        key = np.uint64(key_of(self._purpose, self._seed, epoch))
+        numbers = (rows.astype(np.uint64)[:, None] * _STRIDE + columns.astype(np.uint64))[inside]
+        # The least of exponential waiting times is a weighted draw; the least k are one without repeats (Efraimidis
+        # and Spirakis, "Weighted random sampling with a reservoir", 2006).
+        waits = np.full(inside.shape, np.inf)
+        with np.errstate(divide="ignore"):
+            waits[inside] = -np.log(uniforms(np.full(len(numbers), key), numbers)) / self._chances(found)
+        first = np.argsort(waits, axis=1, kind="stable")[:, : self.k]
+        drawn = starts[:, None] + first
+        drawn[np.isinf(np.take_along_axis(waits, first, axis=1))] = -1
+        return drawn
+
+    def _chances(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
+        # Kind -1, no category, is the last.
+        chances = self._weights[self._choices.kinds[found]]
+        if self._confidence:
+            chances = chances * self._choices.weights[found]
+        if self._usable is not None:
+            chances = chances * self._usable[found]
+        return chances
+
+    def available(self) -> NDArray[np.int64]:
+        """How many each row has to draw from, int64 [N]."""
+        able = self._chances(np.arange(len(self._choices))) > 0
+        running = np.concatenate([[0], np.cumsum(able)])
+        return np.diff(running[self._choices.offsets])
+
+
+class HardNegatives:
+    """New negatives every epoch, as texts, from a training set or a file of `negagen generate`.
+
+    `negatives[i]` are those of row i in the first epoch, `negatives.batch(rows, epoch)` those of many rows. The same
+    seed, epoch and row give the same negatives in any process, batch or order. It pickles as where it lies on disk.
+
+    Args:
+        data: see `negagen.data.read_texts` for files.
+        k: at most so many a row.
+        categories: weights by category, or the names of those wanted.
+        weights: draw in proportion to each negative's own weight too.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self, data: TrainingSet, k: int = 4, categories: Categories = None, weights: bool = False, seed: int = 0
+    ) -> None:
+        self._data = data
+        self._draw = Draw(data.negatives, k, seed=seed, categories=categories, confidence=weights)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, row: int) -> list[str]:
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        return self.batch(np.array([row % len(self)]))[0]
+
+    def batch(self, rows: Sequence[int] | NDArray[np.integer], epoch: int = 0) -> list[list[str]]:
+        """The negatives of `rows`, as many as each has and at most k."""
+        drawn = self._draw(np.asarray(rows, np.int64), epoch)
+        there = drawn >= 0
+        texts = self._data.texts.take(self._data.negatives.texts[drawn[there]])
+        ends = np.cumsum(there.sum(axis=1)).tolist()
+        return [texts[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
