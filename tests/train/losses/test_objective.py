@@ -47,7 +47,8 @@ def test_categories_multiply_weights(weighted: bool) -> None:
     kinds = torch.tensor([[swapped, -1, 0]]).expand(5, 3)
     features = replace(features, kinds=kinds)
     factors = torch.tensor([[3.0, 1.0, 0.0]], dtype=torch.float64)
-    weights = features.weights if weighted else torch.ones_like(features.weights)
+    weights = features.weights if weighted else torch.ones(5, 3)
+    assert weights is not None
     wanted = own(replace(features, weights=factors * weights))
     term = Term("own", weighted=weighted, categories={"swap_att": 3.0, CATEGORIES[0]: 0.0})
     torch.testing.assert_close(Objective((term,))(features, {}).loss, wanted)

@@ -1,0 +1,211 @@
+"""Several processes, one batch: `torchrun` starts them, and every loss sees the features of all.
+
+Each rank encodes its own rows, gathers everyone's features, and computes the *whole* loss. The losses, and so the
+gradients with respect to the gathered features, are the same on all ranks; hence a rank's own features get their slice
+of that gradient, times the number of ranks, because averaging the parameters' gradients over ranks afterwards (DDP,
+or `FlatGradients.average`) divides by it. Parameters that enter the loss directly, the logit scale and bias, have equal
+gradients on all ranks, which the average leaves as they are. The result is the gradient of one process with the whole
+batch. No communication is needed in the backward pass, and ranks that hold fewer negatives, or none, just hold more
+masked slots.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any, Final
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn.functional import pad
+
+from negagen.errors import TrainingError
+from negagen.train.losses.features import Features, wide
+
+_TIMEOUT: Final = timedelta(minutes=30)
+
+
+def world_size() -> int:
+    """How many processes train together; 1 without `torchrun`."""
+    return dist.get_world_size() if _running() else 1
+
+
+def rank() -> int:
+    """This process's number, from 0; 0 without `torchrun`."""
+    return dist.get_rank() if _running() else 0
+
+
+def is_main() -> bool:
+    """Whether this process is the one that writes files and talks."""
+    return rank() == 0
+
+
+def barrier() -> None:
+    """Wait for all ranks."""
+    if _running():
+        dist.barrier()
+
+
+@contextmanager
+def process_group(device: str = "auto") -> Iterator[torch.device]:
+    """Join the processes that `torchrun` started, if it did, and leave them in the end; gives this one's device.
+
+    `device` is "auto" (a GPU if there is one), "cpu" or "cuda"; ranks of a host take its GPUs in turn. Ranks talk by
+    NCCL, on the CPU by gloo. Raises `TrainingError` if there are fewer GPUs than ranks, or none where one is asked for.
+    """
+    place = int(os.environ.get("LOCAL_RANK", "0"))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = torch.device(device)
+    if chosen.type == "cuda":
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not found:
+            raise TrainingError(f"--device {device}: torch finds no GPU here; use --device cpu, or mend the driver")
+        if device == "cuda":
+            chosen = torch.device("cuda", place)
+        if chosen.index >= found:
+            raise TrainingError(f"rank {place} of this host has no GPU of its own: there are {found}; start {found}")
+        torch.cuda.set_device(chosen)
+    if "WORLD_SIZE" not in os.environ:
+        yield chosen
+        return
+    backend = "nccl" if chosen.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=_TIMEOUT, device_id=chosen if backend == "nccl" else None)
+    try:
+        yield chosen
+    finally:
+        dist.destroy_process_group()
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """The rows of all ranks, [W B, ...], by rank; every rank must hand in the same shape and dtype [B, ...].
+
+    Differentiable, on the condition that every rank computes the same loss of what it gets, and that the gradients of
+    parameters are averaged over ranks afterwards: see this module.
+    """
+    return tensor if world_size() == 1 else _Gather.apply(tensor)  # type: ignore[no-untyped-call]
+
+
+def gather_features(features: Features, *, negatives: int | None = None, positives: int | None = None) -> Features:
+    """The features of all ranks, rows by rank; two collectives, whatever the features hold.
+
+    Every rank must have the same number of rows and hold the same features. Ranks with fewer than `negatives` or
+    `positives` slots a row get masked ones up to these numbers; without them all must have the same number.
+    """
+    features = _padded(features, negatives, positives)
+    if world_size() == 1:
+        return features
+    per_row = {
+        field.name: tensor
+        for field in fields(features)
+        if (tensor := getattr(features, field.name)) is not None and tensor.ndim
+    }
+    real = {name: wide(tensor) for name, tensor in per_row.items() if tensor.is_floating_point()}
+    whole = {name: tensor.long() for name, tensor in per_row.items() if not tensor.is_floating_point()}
+    gathered = _unpacked(gather(_packed(real)), real) | _unpacked(gather(_packed(whole)), whole)
+    masks: dict[str, Any] = {name: gathered[name].bool() for name in ("mask", "positive_mask") if name in gathered}
+    return replace(features, **(gathered | masks))
+
+
+def check_alike(features: Features) -> None:
+    """Raise `TrainingError` on every rank if ranks hold features of different shapes, which would hang or mix them.
+
+    It costs a round of pickled messages: for the first step, not for all.
+    """
+    own = {
+        field.name: None if (tensor := getattr(features, field.name)) is None else (list(tensor.shape), tensor.dtype)
+        for field in fields(features)
+    }
+    for other, held in enumerate(_everyones(own)):
+        for name, shape in held.items():
+            if shape != own[name]:
+                raise TrainingError(
+                    f"ranks differ in {name}: {own[name]} on rank {rank()}, {shape} on rank {other}; every rank needs"
+                    f" as many rows and slots, and the same model"
+                )
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether it is true on any rank; every rank must ask."""
+    return any(_everyones(flag))
+
+
+def sum_over_ranks(tensor: Tensor) -> Tensor:
+    """The sum of a tensor of one shape over all ranks, without gradient."""
+    total = tensor.detach().clone()
+    if _running():
+        dist.all_reduce(total)
+    return total
+
+
+def from_main(value: Any) -> Any:
+    """What rank 0 hands in, on every rank; it is pickled."""
+    if not _running():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def _running() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def _everyones(value: Any) -> list[Any]:
+    if not _running():
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.rows = len(tensor)
+        gathered = tensor.new_empty((world_size() * len(tensor), *tensor.shape[1:]))
+        dist.all_gather_into_tensor(gathered, tensor.contiguous())
+        return gathered
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].narrow(0, rank() * ctx.rows, ctx.rows) * world_size()
+
+
+def _packed(tensors: dict[str, Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten(1) if tensor.ndim > 1 else tensor.unsqueeze(1) for tensor in tensors.values()], 1)
+
+
+def _unpacked(packed: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Views of the packed rows, in the shapes that `tensors` have beyond their rows."""
+    parts = torch.split(packed, [tensor[:1].numel() for tensor in tensors.values()], dim=1)
+    return {
+        name: part.reshape(len(packed), *tensor.shape[1:])
+        for (name, tensor), part in zip(tensors.items(), parts, strict=True)
+    }
+
+
+def _padded(features: Features, negatives: int | None, positives: int | None) -> Features:
+    def more(tensor: Tensor | None, slots: int, value: float = 0) -> Tensor | None:
+        if tensor is None or not slots:
+            return tensor
+        return pad(tensor, (0, 0) * (tensor.ndim - 2) + (0, slots), value=value)
+
+    slots = max(0, (negatives or 0) - features.mask.shape[1])
+    held = 0 if features.positive_mask is None else features.positive_mask.shape[1]
+    further = max(0, (positives or 0) - held)
+    padded: dict[str, Tensor | None] = {
+        "negatives": more(features.negatives, slots),
+        "mask": more(features.mask, slots),
+        "weights": more(features.weights, slots),
+        "kinds": more(features.kinds, slots, -1),
+        "local": more(features.local, slots),
+        "positives": more(features.positives, further),
+        "positive_mask": more(features.positive_mask, further),
+    }
+    changed: dict[str, Any] = padded
+    return replace(features, **changed)

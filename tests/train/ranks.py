@@ -1,0 +1,162 @@
+"""What each of two processes does in `test_distributed`; apart, since they import it anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch.nn.parallel import DistributedDataParallel
+
+from negagen.errors import TrainingError
+from negagen.train import distributed
+from negagen.train.losses import Features, Objective, Term
+from tests.train.losses.batches import batch, mapped, rows_of
+
+ROWS = 6
+TERMS = (
+    Term("clip"),
+    Term("negclip"),
+    Term("own", weighted=True),
+    Term("margin"),
+    Term("rank"),
+    Term("intra-modal"),
+    Term("clic"),
+    Term("focal", weighted=True, categories={"swap_att": 2.0}),
+    Term("local-focal"),
+    Term("siglip", keywords={"columns": "batch"}),
+    Term("hard-positive"),
+    Term("retention"),
+    Term("retention-features"),
+)
+SCENES = ("full", "some missing", "rank 1 has none", "none at all")
+OBJECTIVES = {term.name: Objective((term,)) for term in TERMS} | {"sum": Objective(TERMS)}
+
+
+class Towers(nn.Module):
+    """Two linear towers, a scale and a bias: everything that a loss can send a gradient to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        draws = torch.Generator().manual_seed(11)
+        self.vision = nn.Parameter(torch.randn(4, 4, generator=draws, dtype=torch.float64))
+        self.language = nn.Parameter(torch.randn(4, 4, generator=draws, dtype=torch.float64))
+        self.scale = nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
+        self.bias = nn.Parameter(torch.tensor(-2.0, dtype=torch.float64))
+
+    def forward(self, rows: Features) -> Features:
+        assert rows.positives is not None
+        assert rows.local is not None
+        return replace(
+            rows,
+            image=normalize(rows.image @ self.vision, dim=-1),
+            text=normalize(rows.text @ self.language, dim=-1),
+            negatives=normalize(rows.negatives @ self.language, dim=-1),
+            positives=normalize(rows.positives @ self.language, dim=-1),
+            local=rows.local * self.vision.sum(),
+            scale=self.scale.exp(),
+            bias=self.bias,
+        )
+
+
+class Loss(nn.Module):
+    """As a module, for DDP to wrap: encode, gather, sum up."""
+
+    def __init__(self, towers: Towers) -> None:
+        super().__init__()
+        self.towers = towers
+
+    def forward(self, rows: Features) -> Tensor:
+        objective = OBJECTIVES["sum"]
+        return objective(distributed.gather_features(self.towers(rows)), objective.start()).loss
+
+
+def scene(name: str) -> Features:
+    """The whole batch; siblings stand on different ranks."""
+    rows = batch(ROWS, missing=0.0 if name == "full" else 0.4, seed=9)
+    mask = rows.mask.clone()
+    if name == "rank 1 has none":
+        mask[ROWS // 2 :] = False
+    if name == "none at all":
+        mask[:] = False
+    return replace(rows, mask=mask)
+
+
+def loss_and_gradients(rows: Features, objective: Objective) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Of this process, its parameters' gradients averaged over ranks."""
+    towers = Towers()
+    result = objective(distributed.gather_features(towers(rows)), objective.start())
+    torch.autograd.backward(result.loss)
+    gradients = {}
+    for name, parameter in towers.named_parameters():
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        gradients[name] = distributed.sum_over_ranks(gradient) / distributed.world_size()
+    return {"loss": result.loss.detach(), **result.state}, gradients
+
+
+def own_rows(rows: Features, rank: int) -> Features:
+    half = ROWS // 2
+    return rows_of(rows, torch.arange(rank * half, (rank + 1) * half))
+
+
+def work(rank: int, folder: Path, size: int) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=size)
+    try:
+        torch.save(_answers(rank), folder / f"{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+def _answers(rank: int) -> dict[str, Any]:
+    answers: dict[str, Any] = {}
+    for name in SCENES:
+        rows = own_rows(scene(name), rank)
+        distributed.check_alike(rows)
+        for key, objective in OBJECTIVES.items():
+            answers[f"{name}: {key}"] = loss_and_gradients(rows, objective)
+
+    rows = own_rows(scene("some missing"), rank)
+    wrapped = DistributedDataParallel(Loss(Towers()))
+    loss = wrapped(rows)
+    torch.autograd.backward(loss)
+    answers["ddp"] = (
+        {"loss": loss.detach()},
+        {name.removeprefix("module.towers."): parameter.grad for name, parameter in wrapped.named_parameters()},
+    )
+
+    # Rank 0 has two slots a row, rank 1 none, and both get three.
+    cut = 2 if rank == 0 else 0
+    ragged = _cut(rows, cut)
+    padded = distributed.gather_features(ragged, negatives=3, positives=5)
+    answers["ragged"] = mapped(padded, lambda tensor: tensor)
+    try:
+        distributed.check_alike(ragged)
+        answers["check"] = "nothing"
+    except TrainingError as error:
+        answers["check"] = str(error)
+
+    answers["any"] = [distributed.any_rank(rank == 1), distributed.any_rank(False), distributed.any_rank(True)]
+    answers["sum"] = distributed.sum_over_ranks(torch.tensor([1.0, float(rank)])).tolist()
+    answers["from main"] = distributed.from_main({"rank": rank})
+    answers["who"] = (distributed.rank(), distributed.world_size(), distributed.is_main())
+    distributed.barrier()
+    return answers
+
+
+def _cut(rows: Features, slots: int) -> Features:
+    assert rows.weights is not None
+    assert rows.kinds is not None
+    assert rows.local is not None
+    return replace(
+        rows,
+        negatives=rows.negatives[:, :slots],
+        mask=rows.mask[:, :slots],
+        weights=rows.weights[:, :slots],
+        kinds=rows.kinds[:, :slots],
+        local=rows.local[:, : 1 + slots],
+    )

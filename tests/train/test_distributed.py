@@ -1,0 +1,108 @@
+"""One process against two: the same loss, the same gradients."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+import torch.multiprocessing as processes
+from torch import Tensor
+
+from negagen.errors import TrainingError
+from negagen.train import distributed
+from negagen.train.losses import LOSSES
+from tests.train import ranks
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes found."""
+    folder = tmp_path_factory.mktemp("ranks")
+    processes.spawn(  # type: ignore[attr-defined,no-untyped-call]
+        ranks.work, (folder, 2), nprocs=2
+    )
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+def close(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-9, atol=1e-11)
+
+
+def test_every_loss_is_among_them() -> None:
+    assert set(ranks.OBJECTIVES) == {*LOSSES, "sum"}
+
+
+@pytest.mark.parametrize("scene", ranks.SCENES)
+@pytest.mark.parametrize("name", ranks.OBJECTIVES)
+def test_two_processes_are_one(answers: list[dict[str, Any]], scene: str, name: str) -> None:
+    alone, alone_gradients = ranks.loss_and_gradients(ranks.scene(scene), ranks.OBJECTIVES[name])
+    for answer in answers:
+        together, gradients = answer[f"{scene}: {name}"]
+        close(together, alone)
+        close(gradients, alone_gradients)
+
+
+def test_two_processes_under_ddp_are_one(answers: list[dict[str, Any]]) -> None:
+    alone, alone_gradients = ranks.loss_and_gradients(ranks.scene("some missing"), ranks.OBJECTIVES["sum"])
+    assert all(float(gradient.abs().max()) > 1e-3 for gradient in alone_gradients.values())
+    for answer in answers:
+        together, gradients = answer["ddp"]
+        close(together, {"loss": alone["loss"]})
+        close(gradients, alone_gradients)
+
+
+def test_ranks_with_fewer_slots_get_masked_ones(answers: list[dict[str, Any]]) -> None:
+    whole = ranks.scene("some missing")
+    assert whole.groups is not None
+    half = ranks.ROWS // 2
+    wanted = whole.mask.clone()
+    wanted[:half, 2:] = False
+    wanted[half:] = False
+    for answer in answers:
+        features = answer["ragged"]
+        assert torch.equal(features.mask, wanted)
+        assert torch.equal(features.negatives[wanted], whole.negatives[wanted])
+        assert torch.equal(features.groups, whole.groups)
+        assert not features.positive_mask[:, 4:].any()
+        for field in fields(features):
+            tensor, before = getattr(features, field.name), getattr(whole, field.name)
+            assert tensor.dtype == before.dtype, field.name
+            assert tensor.ndim == 0 or len(tensor) == ranks.ROWS
+
+
+def test_ranks_that_differ_are_told_so(answers: list[dict[str, Any]]) -> None:
+    for answer in answers:
+        assert "ranks differ in negatives: ([3, 2, 4]" in answer["check"] or "([3, 0, 4]" in answer["check"]
+
+
+def test_small_talk_between_ranks(answers: list[dict[str, Any]]) -> None:
+    for rank, answer in enumerate(answers):
+        assert answer["any"] == [True, False, True]
+        assert answer["sum"] == [2.0, 1.0]
+        assert answer["from main"] == {"rank": 0}
+        assert answer["who"] == (rank, 2, rank == 0)
+
+
+def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with distributed.process_group("cpu") as device:
+        assert device == torch.device("cpu")
+        assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
+        distributed.barrier()
+        features = ranks.scene("full")
+        assert distributed.gather_features(features).image is features.image
+        distributed.check_alike(features)
+        assert distributed.any_rank(True)
+        assert not distributed.any_rank(False)
+        assert distributed.from_main(3) == 3
+        assert float(distributed.sum_over_ranks(torch.tensor(2.0))) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_said_so() -> None:
+    with pytest.raises(TrainingError, match="no GPU"), distributed.process_group("cuda"):
+        pass
