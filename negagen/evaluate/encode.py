@@ -51,7 +51,6 @@ class Encoder:
         cache: Path | None = None,
         batch_size: int = 256,
         workers: int | None = None,
-        on_progress: Progress | None = None,
     ) -> None:
         for name, tower in (
             ("encode_images", "image tower"),
@@ -70,7 +69,7 @@ class Encoder:
         self.encoded: Counter[str] = Counter()
         self._batch_size = batch_size
         self._workers = workers or min(16, os.cpu_count() or 1)
-        self._progress = on_progress or (lambda *_: None)
+        self.on_progress: Progress = lambda *_: None
         self._device = next(model.network.parameters()).device
         self._bad: dict[int, str] = {}
 
@@ -93,15 +92,15 @@ class Encoder:
         for group, arrays in self._decoded([pictures[place] for place in places]):
             own = [places[done + number] for number in range(len(group))]
             done += len(group)
-            good = [number for number, array in enumerate(arrays) if not isinstance(array, BadImageError)]
+            good = {number: array for number, array in enumerate(arrays) if not isinstance(array, BadImageError)}
             for number, array in enumerate(arrays):
                 if isinstance(array, BadImageError):
                     self._bad[keys[own[number]]] = "its picture cannot be read"
             if good:
-                pixels = torch.from_numpy(np.stack([arrays[number] for number in good]))
+                pixels = torch.from_numpy(np.stack(list(good.values())))
                 self.store.add("images", [keys[own[number]] for number in good], self._forward(pixels))
                 self.encoded["pictures"] += len(good)
-            self._progress("pictures", done, len(places))
+            self.on_progress("pictures", done, len(places))
         for picture, key in zip(pictures, keys, strict=True):
             if key in self._bad:
                 bad[picture.key] = self._bad[key]
@@ -136,7 +135,7 @@ class Encoder:
             part_keys = missing[start : start + size]
             self.store.add("texts", part_keys, self._forward(self._padded([rows[key] for key in part_keys])))
             self.encoded["texts"] += len(part_keys)
-            self._progress("texts", start + len(part_keys), len(missing))
+            self.on_progress("texts", start + len(part_keys), len(missing))
         return self.store.take("texts", [keys[text] for text in texts]), np.array([text in full for text in texts])
 
     def _padded(self, rows: Sequence[tuple[torch.Tensor, int]]) -> Texts:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +58,11 @@ class Item:
 class Choices:
     """A benchmark of single questions.
 
-    `headline` is the score that stands for it, `together` what it calls that all true texts are above all false ones; `macro` tells that it is the mean over categories, of which
-    `outside_macro` and those of fewer than `least` items are left out. `text_only` adds SugarCrepe++'s TOT.
-    `skipped` counts what the files hold and cannot be asked, by reason; `found` is all that they hold. `notes` are
-    counts of what was changed rather than skipped. `limited` tells that only a sample of them is here. `folders` are
-    where pictures are looked for beside those that the user names.
+    `headline` is the score that stands for it, `together` what it calls that all true texts are above all false ones;
+    `macro` tells that scores are means over categories, of which `outside_macro` and those of fewer than `least` items
+    are left out. `text_only` adds SugarCrepe++'s TOT. `skipped` counts what the files hold and cannot be asked, by
+    reason; `found` is all that they hold. `notes` are counts of what was changed rather than skipped. `limited` tells
+    that only a sample of them is here. `folders` are where pictures are looked for beside those that the user names.
     """
 
     name: str
@@ -131,10 +131,9 @@ class Classification:
 
 
 Benchmark = Choices | Retrieval | Classification
-_B = TypeVar("_B", Choices, Retrieval, Classification)
 
 
-def sampled(benchmark: _B, limit: int | None, seed: int = 0) -> _B:
+def sampled(benchmark: Benchmark, limit: int | None, seed: int = 0) -> Benchmark:
     """At most `limit` items (pictures, where there are no items), those of lowest seeded hash; None for all."""
     if isinstance(benchmark, Choices):
         kept = _lowest([item.id for item in benchmark.items], limit, seed)
@@ -147,7 +146,7 @@ def sampled(benchmark: _B, limit: int | None, seed: int = 0) -> _B:
     return only(replace(benchmark, limited=True), kept)
 
 
-def only(benchmark: _B, kept: Sequence[int]) -> _B:
+def only(benchmark: Benchmark, kept: Sequence[int]) -> Benchmark:
     """The benchmark with the pictures of the indices `kept` alone; of `Choices`, with those items."""
     if isinstance(benchmark, Choices):
         return replace(benchmark, items=tuple(benchmark.items[index] for index in kept))
@@ -196,7 +195,7 @@ class Gathering:
         group: str | None = None,
         sets: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        """Take the question of the id `name`; `true` texts and `false` ones, each of which must be a string that says something.
+        """Take the question of the id `name`; `true` and `false` texts must be strings that say something.
 
         False texts that say what a true one says are left out and counted; without any left so is the item. Items of
         an id seen before are left out and counted.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Scored:
 
 
 def score(benchmark: Benchmark, encoder: Encoder) -> tuple[dict[str, Scored], Benchmark, Counter[str], Counter[str]]:
-    """Each of the benchmark's scores; the benchmark as far as it could be scored; what was skipped and noted, by reason.
+    """Each of the benchmark's scores; the benchmark as far as it could be scored; what was skipped, and noted.
 
     Raises:
         DataError: not one of its pictures is there.
@@ -110,13 +111,13 @@ def _choices(
             for name, outcome in metrics.matching(grid, TOLERANCE).items()
         }
     if benchmark.task == "image":
-        places, mask = metrics.padded([range(a, b) for a, b in zip(pictures[:-1], pictures[1:], strict=True)])
+        places, mask = metrics.padded([range(a, b) for a, b in pairwise(pictures.tolist())])
         owner = np.broadcast_to(words[:-1, None], places.shape)
         near = _dots(images, places.ravel(), features, owner.ravel()).reshape(places.shape)
         outcome = metrics.choice(near[:, :1], near[:, 1:], None, mask[:, 1:], TOLERANCE)
         chance = np.array([metrics.chance_of_choice(1, len(item.pictures) - 1) for item in items])
         return {"accuracy": _scored(items, outcome, chance)}
-    places, mask = metrics.padded([range(a, b) for a, b in zip(words[:-1], words[1:], strict=True)])
+    places, mask = metrics.padded([range(a, b) for a, b in pairwise(words.tolist())])
     owner = np.broadcast_to(pictures[:-1, None], places.shape)
     near = _dots(images, owner.ravel(), features, places.ravel()).reshape(places.shape)
     return _true_texts(benchmark, near, mask, features, words[:-1])
@@ -236,6 +237,18 @@ def _recalls(
                 ids, categories, groups, right, ties & (right == 0), -places.astype(np.float64),
                 np.array([chances[size][number] for size in sizes]),
             )  # fmt: skip
+    for k in RECALLS:
+        # The mean of both ways, each counting the same however many captions a picture has.
+        both = {name: out[f"{name} R@{k}"] for name in sides}
+        out[f"R@{k}"] = Scored(
+            [f"{name} {own}" for name, one in both.items() for own in one.ids],
+            [name for name, one in both.items() for _ in one.ids],
+            [group for one in both.values() for group in one.groups],
+            *(
+                np.concatenate([getattr(one, field) for one in both.values()])
+                for field in ("right", "tied", "margin", "chance")
+            ),
+        )
     return out
 
 

@@ -40,14 +40,14 @@ def whats_up(folder: Path) -> Choices:
     for name in _TWO_CAPTIONS:
         if not (path := folder / f"{name}.json").exists():
             continue
-        for number, row in enumerate(lists_of(path, "[image id, true caption, false caption]")):
-            if len(row) != 3 or (picture := picture_of(row[0])) is None:
+        for number, triple in enumerate(lists_of(path, "[image id, true caption, false caption]")):
+            if len(triple) != 3 or (picture := picture_of(triple[0])) is None:
                 found.skip("not a picture with two captions")
                 continue
             # COCO's files are named by twelve digits, Visual Genome's by the bare number.
             if name.startswith("coco") and picture.name.isdigit() and (padded := picture_of(picture.name.zfill(12))):
                 picture = padded
-            found.add(f"{name}/{number}", name, [picture], row[1:2], row[2:])
+            found.add(f"{name}/{number}", name, [picture], triple[1:2], triple[2:])
     if not found.found:
         files = [*_CONTROLLED, *(f"{name}.json" for name in _TWO_CAPTIONS)]
         raise DataError(f"{folder}: none of What'sUp's files in it ({', '.join(files)}).")
