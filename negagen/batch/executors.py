@@ -59,6 +59,7 @@ class Work:
     id_column: str | None
     image_id_column: str | None = None
     siblings: Path | None = None
+    image_column: str | None = None
 
 
 class Executor(Protocol):
@@ -97,8 +98,9 @@ class _Maker:
             work.id_column,
             image_id_column=work.image_id_column,
             siblings=None if work.siblings is None else SiblingIndex(work.siblings),
+            image_column=work.image_column,
         )
-        columns = {work.column, work.id_column, work.image_id_column} - {None}
+        columns = {work.column, work.id_column, work.image_id_column, work.image_column} - {None}
         self._stream = RowStream(work.source, [name for name in columns if name is not None])
 
     def make(self, task: Task, folder: Path, plan: str) -> Done:

@@ -129,7 +129,7 @@ def with_model(
     scores = options.get("scorer") is not None
     if options.get("blindness", "off") == "off" or not (fits or scores):
         return spec
-    negator = spec.build()
+    negator = replace(spec, judges={}).build()
     if not isinstance(negator, Negator):
         return spec
     scorer = negator.scorer
@@ -152,4 +152,4 @@ def with_model(
             fit_captions(negator, captions, path, tell)
         else:
             with_scorer(negator, negator.model, captions, tell).save(path)
-    return NegatorSpec({**options, "model": str(path)}, spec.factory)
+    return replace(spec, options={**options, "model": str(path)})

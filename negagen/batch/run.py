@@ -32,7 +32,8 @@ class Job:
     """What to do. Captions with the same value in `image_id_column` are of one picture: "" is for none, None for the
     column `image_id` where there is one. With `siblings` no negative is made that another caption of the picture
     supports: None does so where there are ids, True requires them. `reference` is a file of captions, with the same
-    columns, that the blindness model is fitted on instead of the inputs. `limit` takes the first rows only; `flat`
+    columns, that the blindness model is fitted on instead of the inputs. `image_column` holds the pictures, for judges
+    that look at them (None: "image", if there is such a judge). `limit` takes the first rows only; `flat`
     writes one row a negative.
 
     `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
@@ -47,6 +48,7 @@ class Job:
     image_id_column: str | None = None
     siblings: bool | None = None
     reference: Path | None = None
+    image_column: str | None = None
     flat: bool = False
     workers: int = 1
     resume: Resume = "auto"
@@ -122,6 +124,9 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
         schemas.check_id_column(source.schema, job.id_column, str(source))
     pictures = image_ids(source, job.image_id_column)
     _check_siblings(job, source, pictures)
+    shown = _pictures(job)
+    if shown is not None:
+        schemas.check_image_column(source.schema, shown, str(source))
     schemas.output_schema(source.schema, job.flat, str(source))
     rows = source.rows if job.limit is None else min(job.limit, source.rows)
     own = Captions(source, job.column, pictures, rows, job.siblings is not False)
@@ -143,7 +148,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
             if pictures is None or job.siblings is False
             else index_for(source, folder, column=job.column, image_id_column=pictures, rows=rows, tell=None)
         )
-        work = Work(spec, source, job.column, job.id_column, pictures, index)
+        work = Work(spec, source, job.column, job.id_column, pictures, index, shown)
         with executor_for(work, job.workers) as executor:
             identity = executor.identity()
             plan = make_plan(
@@ -152,6 +157,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
                 column=job.column,
                 id_column=job.id_column,
                 image_id_column=pictures,
+                image_column=shown,
                 siblings=0 if index is None else MOST,
                 flat=job.flat,
                 limit=job.limit,
@@ -306,6 +312,15 @@ def _teller(progress: Callable[[Progress], None] | None) -> Callable[[str, int, 
             progress(Progress(of, done, 0, 0, step))
 
     return tell
+
+
+def _pictures(job: Job) -> str | None:
+    """The column of pictures to read, if a judge looks at them."""
+    if job.spec.judges.get("image_text") is not None:
+        return job.image_column or "image"
+    if job.image_column is not None:
+        raise InputError(f"--image-column {job.image_column}: only --image-text looks at pictures; leave one out.")
+    return None
 
 
 def _check_siblings(job: Job, source: Source, pictures: str | None) -> None:

@@ -127,6 +127,30 @@ def check_id_column(source: pa.Schema, column: str, where: str, option: str = "-
         )
 
 
+def check_image_column(source: pa.Schema, column: str, where: str) -> None:
+    """Raise `InputError` unless `column` stands there once and holds pictures: paths, bytes, or structs of both."""
+    suggestions = [field.name for field in source if is_image(field.type)]
+    found = source.get_all_field_indices(column)
+    would_do = f"Columns that would do: {', '.join(map(repr, suggestions)) or 'none'}; name one with --image-column."
+    if not found:
+        raise InputError(f"{where} has no column {column!r} for the pictures. {would_do}")
+    if len(found) > 1:
+        raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
+    kind = source.field(found[0]).type
+    if not is_image(kind):
+        raise InputError(
+            f"column {column!r} of {where} is {kind}, but pictures are paths, bytes, or structs of `bytes` and `path`."
+            f" {would_do}"
+        )
+
+
+def is_image(kind: pa.DataType) -> bool:
+    """Whether `kind` can hold pictures: bytes, a path, or the struct of both that Hugging Face datasets write."""
+    if pa.types.is_struct(kind):
+        return {field.name for field in kind} == {"bytes", "path"}
+    return is_text(kind) or bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
 def is_id(kind: pa.DataType) -> bool:
     """Whether `kind` can hold ids: text or integers."""
     return is_text(kind) or bool(pa.types.is_integer(kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from negagen.types import Result
 
@@ -44,17 +44,24 @@ class NegatorLike(Protocol):
 class NegatorSpec:
     """How to build a negator: sent to each worker in place of the negator, which holds a loaded pipeline.
 
-    `factory` is "module:name" of a callable, `options` its keyword arguments.
+    `factory` is "module:name" of a callable, `options` its keyword arguments. `judges` are the arguments of
+    `negagen.judges.stage.load_judges`: empty for none.
     """
 
     options: Mapping[str, object] = field(default_factory=dict)
     factory: str = "negagen.negator:Negator"
+    judges: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> NegatorLike:
-        """The negator; its own errors (rules, pipeline, resources) pass through."""
+        """The negator, behind its judges; its own errors (rules, pipeline, resources, models) pass through."""
         module, _, name = self.factory.partition(":")
         build = getattr(importlib.import_module(module), name)
-        return cast(NegatorLike, build(**self.options))
+        negator = cast(NegatorLike, build(**self.options))
+        if not self.judges:
+            return negator
+        from negagen.judges.stage import JudgedNegator, load_judges
+
+        return JudgedNegator(negator, load_judges(**self.judges))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Bounds the Python objects alive at a time; large enough that a negator's own batches stay full.
 _CHUNK = 2048
+_CHUNK_OF_PICTURES = 256
 _NOT_UTF8 = "the caption is not valid UTF-8"
 
 
@@ -41,6 +42,7 @@ class TableNegator:
             fitted with them, and for `siblings`.
         siblings: where the other captions of a picture are looked up (see `negagen.batch.index_siblings`): no
             negative is then made that one of them supports. None for no siblings.
+        image_column: pictures (paths, bytes, or structs of both) for a `negagen.judges.stage.JudgedNegator`.
         flat: give one row per negative instead, with `negative`, `negative_rule`, ... as plain columns.
             Rows without a negative then leave no row.
 
@@ -57,6 +59,7 @@ class TableNegator:
         flat: bool = False,
         image_id_column: str | None = None,
         siblings: SiblingIndex | None = None,
+        image_column: str | None = None,
     ) -> None:
         if siblings is not None and image_id_column is None:
             raise ValueError("siblings are found by image_id_column: name it too")
@@ -66,11 +69,13 @@ class TableNegator:
         self.flat = flat
         self.image_id_column = image_id_column
         self.siblings = siblings
+        self.image_column = image_column
 
     def __repr__(self) -> str:
         return (
             f"TableNegator({self.negator!r}, column={self.column!r}, id_column={self.id_column!r}, flat={self.flat!r},"
-            f" image_id_column={self.image_id_column!r}, siblings={self.siblings!r})"
+            f" image_id_column={self.image_id_column!r}, siblings={self.siblings!r},"
+            f" image_column={self.image_column!r})"
         )
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -85,15 +90,20 @@ class TableNegator:
             schemas.check_id_column(table.schema, self.id_column, "the table")
         if self.image_id_column is not None:
             schemas.check_id_column(table.schema, self.image_id_column, "the table")
+        if self.image_column is not None:
+            schemas.check_image_column(table.schema, self.image_column, "the table")
         counts = Counts()
         batches = []
-        for start in range(0, table.num_rows, _CHUNK):
-            chunk = table.slice(start, _CHUNK)
+        rows = _CHUNK if self.image_column is None else _CHUNK_OF_PICTURES
+        for start in range(0, table.num_rows, rows):
+            chunk = table.slice(start, rows)
             texts, broken = strings(chunk.column(self.column))
             keys = None if self.id_column is None else strings(chunk.column(self.id_column))[0]
             groups = None if self.image_id_column is None else strings(chunk.column(self.image_id_column))[0]
             siblings = None if self.siblings is None or groups is None else self.siblings(groups, texts)
-            results = list(self.negator.pipe(texts, keys, siblings=siblings, groups=groups))
+            # Only a negator that judges by pictures takes them.
+            shown = {} if self.image_column is None else {"images": chunk.column(self.image_column).to_pylist()}
+            results = list(self.negator.pipe(texts, keys, siblings=siblings, groups=groups, **shown))
             for row in broken:
                 results[row] = replace(results[row], status="error", reason=_NOT_UTF8)
             counts.add(Counts.of(results))

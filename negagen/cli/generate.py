@@ -75,6 +75,23 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    nli: Annotated[
+        Path | None,
+        typer.Option(
+            help="Let a model of language inference judge what is drawn: its folder (docs/judges.md).",
+            show_default=False,
+        ),
+    ] = None,
+    image_text: Annotated[
+        Path | None,
+        typer.Option(
+            help="Let a CLIP-like model compare each picture with caption and negative: its folder.", show_default=False
+        ),
+    ] = None,
+    image_column: Annotated[
+        str | None,
+        typer.Option(help="The column of pictures: paths or bytes. [default: image]", show_default=False),
+    ] = None,
     image_id_column: Annotated[
         str | None,
         typer.Option(
@@ -132,15 +149,17 @@ def generate(
         "model": None if model is None else str(model),
         "scorer": None if scorer is None else str(scorer),
     }
+    judges = {name: str(path) for name, path in (("nli", nli), ("image_text", image_text)) if path is not None}
     job = Job(
         inputs=inputs,
         output=target,
-        spec=NegatorSpec(options),
+        spec=NegatorSpec(options, judges=judges),
         column=column,
         id_column=id_column,
         image_id_column=image_id_column,
         siblings=siblings,
         reference=reference,
+        image_column=image_column,
         flat=flat,
         workers=workers or _cores(),
         resume=resume,

@@ -61,7 +61,7 @@ def save_nli(
     config = BertConfig(
         vocab_size=size, max_position_embeddings=24, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=32, initializer_range=0.8, pad_token_id=1, id2label=dict(enumerate(labels)),
-        label2id={label: n for n, label in enumerate(labels)}, num_labels=len(labels),
+        label2id={label: n for n, label in enumerate(labels)},
     )  # fmt: skip
     model: Any = BertForSequenceClassification(config)
     if logits is not None:
