@@ -122,7 +122,7 @@ def _override(data: dict[str, Any], key: str, text: str, origin: str) -> None:
     if fields and last not in fields:
         raise RecipeError(f"override {key}: no such key {last!r}{nearest(key, _dotted())}")
     table[last] = _value(text)
-    if key.startswith("optimizer."):
+    if key.startswith("optimizer.") and table[last] is not None:
         _keep_one_length(table, {last})
 
 
