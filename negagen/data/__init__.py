@@ -12,13 +12,64 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "Batch": "negagen.data.batch",
+    "Batches": "negagen.data.collate",
+    "Feed": "negagen.data.feed",
+    "HardNegatives": "negagen.data.draw",
+    "HuggingFaceTokenizer": "negagen.data.tokens",
+    "ImageCache": "negagen.data.cache",
+    "Inputs": "negagen.data.layouts",
+    "Order": "negagen.data.order",
+    "Prepared": "negagen.data.prepared",
+    "Step": "negagen.data.order",
+    "Sweep": "negagen.data.feed",
     "Texts": "negagen.data.batch",
+    "TokenTable": "negagen.data.tokens",
+    "Tokenizer": "negagen.data.tokens",
+    "TrainingSet": "negagen.data.trainingset",
+    "View": "negagen.data.images",
+    "ahead": "negagen.data.loader",
+    "default_cache": "negagen.data.preparing",
+    "encode": "negagen.data.tokens",
+    "prepare": "negagen.data.preparing",
 }
 
-__all__ = ["Batch", "Texts"]
+__all__ = [
+    "Batch",
+    "Batches",
+    "Feed",
+    "HardNegatives",
+    "HuggingFaceTokenizer",
+    "ImageCache",
+    "Inputs",
+    "Order",
+    "Prepared",
+    "Step",
+    "Sweep",
+    "Texts",
+    "TokenTable",
+    "Tokenizer",
+    "TrainingSet",
+    "View",
+    "ahead",
+    "default_cache",
+    "encode",
+    "prepare",
+]
 
 if TYPE_CHECKING:
     from negagen.data.batch import Batch, Texts
+    from negagen.data.cache import ImageCache
+    from negagen.data.collate import Batches
+    from negagen.data.draw import HardNegatives
+    from negagen.data.feed import Feed, Sweep
+    from negagen.data.images import View
+    from negagen.data.layouts import Inputs
+    from negagen.data.loader import ahead
+    from negagen.data.order import Order, Step
+    from negagen.data.prepared import Prepared
+    from negagen.data.preparing import default_cache, prepare
+    from negagen.data.tokens import HuggingFaceTokenizer, Tokenizer, TokenTable, encode
+    from negagen.data.trainingset import TrainingSet
 
 
 def __getattr__(name: str) -> Any:

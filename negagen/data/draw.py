@@ -85,7 +85,7 @@ class Draw:
         with np.errstate(divide="ignore"):
             waits[inside] = -np.log(uniforms(np.full(len(numbers), key), numbers)) / self._chances(found)
         first = np.argsort(waits, axis=1, kind="stable")[:, : self.k]
-        drawn = starts[:, None] + first
+        drawn: NDArray[np.int64] = starts[:, None] + first
         drawn[np.isinf(np.take_along_axis(waits, first, axis=1))] = -1
         return drawn
 

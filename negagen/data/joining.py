@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from negagen.batch import schema as schemas
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.data.gathering import Gathered
-from negagen.data.layouts import Inputs, check_image_type, holds_bytes, listed
+from negagen.data.layouts import Inputs, check_image_type, holds_bytes
 from negagen.data.pictures import Pictures, in_parquet
 from negagen.data.ragged import is_lists, plain
 from negagen.data.strings import Strings
-from negagen.data.trainingset import TrainingSet
+from negagen.data.trainingset import TrainingSet, listed
 from negagen.errors import DataError
 
 # Captions that are compared with those of the pictures' file, and the share of them that must be found there.

@@ -12,6 +12,7 @@ import pyarrow as pa
 from negagen.batch import schema as schemas
 from negagen.batch.source import RowStream, Source, image_ids
 from negagen.data.ragged import is_lists
+from negagen.data.trainingset import listed
 from negagen.errors import DataError
 
 Kind = Literal["rows", "flat", "negclip", "captions"]
@@ -159,8 +160,3 @@ def holds_bytes(source: Source, column: str) -> bool:
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether `kind` holds bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view())
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names of columns for a message, at most twelve."""
-    return ", ".join(map(repr, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "none"

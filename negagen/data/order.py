@@ -65,6 +65,10 @@ class Order:
         each = size // world_size
         self._start, self._stop = rank * each, (rank + 1) * each
 
+    def __len__(self) -> int:
+        """Rows of an epoch."""
+        return len(self._rows)
+
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -132,3 +132,8 @@ class TrainingSet:
 
 _ARRAYS = ("captions", "images", "groups", "numbers")
 _ABOUT = ("source", "fingerprint", "columns", "notes")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of columns for a message, at most twelve."""
+    return ", ".join(map(repr, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "none"

@@ -1,0 +1,109 @@
+"""From files to what a run trains on: read once, decode once, tokenise once; the next time all of it is there."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from negagen.data import building, reading, store
+from negagen.data.building import described
+from negagen.data.cache import ImageCache
+from negagen.data.gathering import counted
+from negagen.data.images import View
+from negagen.data.layouts import Inputs
+from negagen.data.pictures import Pictures
+from negagen.data.prepared import Prepared, Tell, rows_with_pictures
+from negagen.data.tokens import Tokenizer, TokenTable, tokenise
+from negagen.data.trainingset import TrainingSet
+from negagen.errors import DataError
+
+
+def default_cache() -> Path:
+    """Where prepared data lies unless a run says otherwise."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "negagen"
+
+
+def prepare(
+    inputs: Inputs,
+    tokenizer: Tokenizer,
+    view: View,
+    *,
+    cache: Path,
+    workers: int = 1,
+    max_bad: float = 0.01,
+    tell: Tell | None = None,
+) -> Prepared:
+    """Read `inputs`, decode their pictures as `view` shows them, and tokenise their texts; what is in `cache` is used.
+
+    Of several processes on one machine one does the work while the others wait.
+
+    Raises:
+        InputError, DataError: files, columns or pictures that no run can be made of; see `negagen.data.reading.read`
+            and `negagen.data.building.build`.
+        OutputError: `cache` cannot be written to, or is too small.
+    """
+    data, pictures = _read(inputs, cache, tell)
+
+    def decoded(progress: building.Progress) -> None:
+        if tell is not None:
+            tell("pictures", progress.done, progress.total)
+
+    pixels = building.build(
+        pictures, view, cache / "images", workers=workers, max_bad=max_bad, tell=decoded if tell else None
+    )
+    rows = rows_with_pictures(data, pixels)
+    if not len(rows):
+        raise DataError(f"{data.source}: none of its {len(data):,} captions has a picture that can be used.")
+    tokens = tokenise(
+        data, tokenizer, cache / "tokens", (lambda done, total: tell("texts", done, total)) if tell else None
+    )
+    made = Prepared(data, pixels, tokens, rows, tuple(_notes(data, pixels, tokens)))
+    made.save(cache / f"{made.fingerprint}.json")
+    return made
+
+
+def _read(inputs: Inputs, cache: Path, tell: Tell | None) -> tuple[TrainingSet, Pictures]:
+    fingerprint = reading.fingerprint_of(inputs)
+    texts, places = cache / "texts" / fingerprint, cache / "pictures" / fingerprint
+    folder = inputs.images is not None and inputs.images.is_dir()
+    with store.locked(cache / "texts" / f"{fingerprint}.lock"):
+        # Files in a folder come and go without a word in the data: they are looked at each time.
+        if texts.exists() and places.exists() and not folder:
+            return TrainingSet.open(texts), Pictures.open(places)
+        if tell is not None:
+            tell("reading", 0, 1)
+        read = reading.read(inputs)
+        if tell is not None:
+            tell("reading", 1, 1)
+        pictures = read.pictures if read.pictures.kind == "files" else read.pictures.save(places)
+        return read.data.save(texts), pictures
+
+
+def _notes(data: TrainingSet, pixels: ImageCache, tokens: TokenTable) -> list[str]:
+    notes = list(data.notes)
+    if data.omitted:
+        notes.append(f"left out: {counted(Counter(data.omitted))}")
+    if absent := int((data.images < 0).sum()):
+        notes.append(f"left out: {absent:,} captions whose picture is not in the file of pictures")
+    if bad := int((~pixels.good).sum()):
+        lost = int((~np.append(pixels.good, True)[data.images]).sum())
+        notes.append(
+            f"{bad:,} of {len(pixels):,} pictures are missing or damaged, and with them {lost:,} captions are left out:"
+            f" {described(pixels.problems)}"
+        )
+    for part, same in (("negatives", tokens.same_negatives), ("positives", tokens.same_positives)):
+        if cut := int(same.sum()):
+            notes.append(
+                f"{cut:,} of {len(same):,} {part} are not used: cut to {tokens.context_length} tokens they are equal to"
+                " their caption"
+            )
+    return notes
+
+
+def with_notes(prepared: Prepared, *notes: str) -> Prepared:
+    """The same with further sentences for the user."""
+    return replace(prepared, notes=(*prepared.notes, *notes))
