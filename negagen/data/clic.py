@@ -5,8 +5,8 @@ Four texts are true of the whole: the two captions joined in either order, and t
 pictures. One is false: the captions with a word of the one and a word of the other exchanged.
 
 Two things are not as published. The words of one part of speech are not found by a parser, which training does without,
-but among those that the rows' own negatives have edited, and an exchange that breaks number, or a and an, is not made.
-And the further sentences, which the paper takes from long captions, are sibling captions; where a picture has no other
+but among those that the rows' own negatives have edited, and an exchange that breaks number, or a and an, is not made: where none
+can be, the false text has a stored negative of one of the two in the place of its caption. And the further sentences, which the paper takes from long captions, are sibling captions; where a picture has no other
 caption they are its stored positives, and where there are none either, the caption again.
 """
 
@@ -110,11 +110,12 @@ class Exchange:
             further = [self._further(row, one, stream), self._further(partner, two, stream)]
             texts = [(one, two), (two, one), (further[0][0], further[1][0]), (further[1][1], further[0][1])]
             positives[index] = [known.setdefault(_joined(*pair), len(known)) for pair in texts]
-            changed = self._exchanged((row, one), (partner, two), stream)
-            if changed is not None:
-                text, role = changed
+            false = self._exchanged((row, one), (partner, two), stream) or self._stored(
+                (row, one), (partner, two), stream
+            )
+            if false is not None:
+                text, kinds[index] = false
                 negatives[index] = known.setdefault(text, len(known))
-                kinds[index] = _KINDS.get(role, -1)
         tokens = encode(self._tokenizer, list(known))
         # Cut off, the exchange is none.
         there = negatives[:, 0] >= 0
@@ -148,15 +149,31 @@ class Exchange:
         texts = stream.shuffled(texts)
         return texts[0], texts[-1]
 
-    def _exchanged(self, one: tuple[int, str], two: tuple[int, str], stream: Stream) -> tuple[str, str] | None:
-        """The joined captions with a word of each in the place of the other, and the role of these; None for none."""
+    def _exchanged(self, one: tuple[int, str], two: tuple[int, str], stream: Stream) -> tuple[str, int] | None:
+        """The joined captions with a word of each in the place of the other, and the kind of that; None for none."""
         theirs = stream.shuffled(self._words(*two))
         for word in stream.shuffled(self._words(*one)):
             for other in theirs:
                 if may_change(word, one[1], other, two[1]):
                     texts = (_replaced(one[1], word, other.text), _replaced(two[1], other, word.text))
-                    return _joined(*texts), word.role
+                    return _joined(*texts), _KINDS.get(word.role, -1)
         return None
+
+    def _stored(self, one: tuple[int, str], two: tuple[int, str], stream: Stream) -> tuple[str, int] | None:
+        """The joined captions, in the place of one of them a negative of its own, and its kind; None for none."""
+        data = self._prepared.data
+        found = [
+            (place, index)
+            for place, (row, _) in enumerate((one, two))
+            for index in range(*data.negatives.offsets[row : row + 2].tolist())
+            if not self._prepared.tokens.same_negatives[index]
+        ]
+        if not found:
+            return None
+        place, index = found[stream.below(len(found))]
+        text = data.texts[int(data.negatives.texts[index])]
+        joined = _joined(text, two[1]) if place == 0 else _joined(one[1], text)
+        return joined, int(data.negatives.kinds[index])
 
     def _words(self, row: int, caption: str) -> list[Word]:
         """Single words that negatives of the row replace."""
