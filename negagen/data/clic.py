@@ -5,9 +5,10 @@ Four texts are true of the whole: the two captions joined in either order, and t
 pictures. One is false: the captions with a word of the one and a word of the other exchanged.
 
 Two things are not as published. The words of one part of speech are not found by a parser, which training does without,
-but among those that the rows' own negatives have edited, and an exchange that breaks number, or a and an, is not made: where none
-can be, the false text has a stored negative of one of the two in the place of its caption. And the further sentences, which the paper takes from long captions, are sibling captions; where a picture has no other
-caption they are its stored positives, and where there are none either, the caption again.
+but among those that the rows' own negatives have edited; an exchange that breaks number, or a and an, is not made, and
+where none is left, the false text has a stored negative of one of the two in the place of its caption. And the further
+sentences, which the paper takes from long captions, are sibling captions; where a picture has no other caption they are
+its stored positives, and where there are none either, the caption again.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Batches:
                 f"{data.source} has no {what}, but {draw.k} a caption are asked for; its columns are"
                 f" {listed(data.columns)}. Make them with `negagen generate`, or set batch.{what} to 0."
             )
-        most = int(draw.available()[self.prepared.rows].max())
+        most = int(draw.available().max())
         if most < draw.k:
             raise DataError(
                 f"no caption of {data.source} has more than {most} {what} that may be drawn, but {draw.k} are asked"
