@@ -76,7 +76,7 @@ class Loss(nn.Module):
 
 
 def scene(name: str) -> Features:
-    """The whole batch; siblings stand on different ranks."""
+    """The whole batch; some siblings stand on different ranks."""
     rows = batch(ROWS, missing=0.0 if name == "full" else 0.4, seed=9)
     mask = rows.mask.clone()
     if name == "rank 1 has none":
@@ -88,52 +88,57 @@ def scene(name: str) -> Features:
 
 def loss_and_gradients(rows: Features, objective: Objective) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Of this process, its parameters' gradients averaged over ranks."""
-    towers = Towers()
+    towers = Towers().to(rows.image.device)
     result = objective(distributed.gather_features(towers(rows)), objective.start())
     torch.autograd.backward(result.loss)
     gradients = {}
     for name, parameter in towers.named_parameters():
         gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        gradients[name] = distributed.sum_over_ranks(gradient) / distributed.world_size()
-    return {"loss": result.loss.detach(), **result.state}, gradients
+        gradients[name] = (distributed.sum_over_ranks(gradient) / distributed.world_size()).cpu()
+    return {name: tensor.cpu() for name, tensor in {"loss": result.loss.detach(), **result.state}.items()}, gradients
 
 
-def own_rows(rows: Features, rank: int) -> Features:
+def own_rows(rows: Features, rank: int, device: torch.device) -> Features:
     half = ROWS // 2
-    return rows_of(rows, torch.arange(rank * half, (rank + 1) * half))
+    own = rows_of(rows, torch.arange(rank * half, (rank + 1) * half))
+    return mapped(own, lambda tensor: tensor.to(device))
 
 
-def work(rank: int, folder: Path, size: int) -> None:
+def work(rank: int, folder: Path, size: int, backend: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=size)
+    device = torch.device("cuda", rank) if backend == "nccl" else torch.device("cpu")
+    if backend == "nccl":
+        torch.cuda.set_device(device)
+    dist.init_process_group(backend, init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=size)
     try:
-        torch.save(_answers(rank), folder / f"{rank}.pt")
+        torch.save(_answers(rank, device), folder / f"{rank}.pt")
     finally:
         dist.destroy_process_group()
 
 
-def _answers(rank: int) -> dict[str, Any]:
+def _answers(rank: int, device: torch.device) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for name in SCENES:
-        rows = own_rows(scene(name), rank)
+        rows = own_rows(scene(name), rank, device)
         distributed.check_alike(rows)
         for key, objective in OBJECTIVES.items():
             answers[f"{name}: {key}"] = loss_and_gradients(rows, objective)
 
-    rows = own_rows(scene("some missing"), rank)
-    wrapped = DistributedDataParallel(Loss(Towers()))
+    rows = own_rows(scene("some missing"), rank, device)
+    wrapped = DistributedDataParallel(Loss(Towers().to(device)))
     loss = wrapped(rows)
     torch.autograd.backward(loss)
+    gradients = {name: parameter.grad for name, parameter in wrapped.named_parameters() if parameter.grad is not None}
     answers["ddp"] = (
-        {"loss": loss.detach()},
-        {name.removeprefix("module.towers."): parameter.grad for name, parameter in wrapped.named_parameters()},
+        {"loss": loss.detach().cpu()},
+        {name.removeprefix("module.towers."): gradient.cpu() for name, gradient in gradients.items()},
     )
 
     # Rank 0 has two slots a row, rank 1 none, and both get three.
     cut = 2 if rank == 0 else 0
     ragged = _cut(rows, cut)
     padded = distributed.gather_features(ragged, negatives=3, positives=5)
-    answers["ragged"] = mapped(padded, lambda tensor: tensor)
+    answers["ragged"] = mapped(padded, lambda tensor: tensor.detach().cpu())
     try:
         distributed.check_alike(ragged)
         answers["check"] = "nothing"
@@ -141,7 +146,7 @@ def _answers(rank: int) -> dict[str, Any]:
         answers["check"] = str(error)
 
     answers["any"] = [distributed.any_rank(rank == 1), distributed.any_rank(False), distributed.any_rank(True)]
-    answers["sum"] = distributed.sum_over_ranks(torch.tensor([1.0, float(rank)])).tolist()
+    answers["sum"] = distributed.sum_over_ranks(torch.tensor([1.0, float(rank)], device=device)).tolist()
     answers["from main"] = distributed.from_main({"rank": rank})
     answers["who"] = (distributed.rank(), distributed.world_size(), distributed.is_main())
     distributed.barrier()

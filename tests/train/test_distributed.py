@@ -16,12 +16,15 @@ from negagen.train.losses import LOSSES
 from tests.train import ranks
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+BACKENDS = ["gloo", "nccl"] if torch.cuda.device_count() >= 2 else ["gloo"]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes found."""
     folder = tmp_path_factory.mktemp("ranks")
     processes.spawn(  # type: ignore[attr-defined,no-untyped-call]
-        ranks.work, (folder, 2), nprocs=2
+        ranks.work, (folder, 2, request.param), nprocs=2
     )
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 

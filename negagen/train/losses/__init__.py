@@ -2,7 +2,6 @@
 
 from negagen.train.losses.features import Features
 from negagen.train.losses.fsc_clip import local_scores
-from negagen.train.losses.measures import own_accuracy
 from negagen.train.losses.objective import Objective, ObjectiveResult, State, Term
 from negagen.train.losses.registry import LOSSES, Loss, Need
 
@@ -16,5 +15,4 @@ __all__ = [
     "State",
     "Term",
     "local_scores",
-    "own_accuracy",
 ]

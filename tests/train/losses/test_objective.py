@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from negagen.errors import TrainingError
-from negagen.train.losses import LOSSES, Features, Objective, Term, own_accuracy
+from negagen.train.losses import LOSSES, Objective, Term
 from negagen.train.losses.ce_clip import no_thresholds, rank
 from negagen.train.losses.contrastive import clip, negclip
 from negagen.train.losses.own import own
@@ -102,19 +102,6 @@ def test_siblings_are_not_held_against_one_another() -> None:
     assert gradient.abs().sum() > 0
     moved = replace(family, negatives=family.negatives.flip(0))
     torch.testing.assert_close(negclip(moved), negclip(family))
-
-
-def test_own_accuracy_counts_ties_as_wrong() -> None:
-    unit = torch.eye(2)
-    features = Features(
-        image=unit,
-        text=unit,
-        negatives=torch.stack([torch.stack([unit[0], unit[1]]), torch.stack([unit[0], unit[0]])]),
-        mask=torch.tensor([[True, True], [True, False]]),
-        scale=torch.tensor(10.0),
-    )
-    right, count = own_accuracy(features)
-    assert (int(right), int(count)) == (2, 3)
 
 
 @pytest.mark.parametrize(
