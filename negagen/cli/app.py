@@ -9,6 +9,7 @@ import typer
 from negagen.cli.audit import audit
 from negagen.cli.doctor import doctor
 from negagen.cli.evaluate import evaluate
+from negagen.cli.finetune import finetune
 from negagen.cli.fit import fit
 from negagen.cli.generate import generate
 from negagen.cli.inspect import inspect
@@ -30,6 +31,7 @@ app.command()(fit)
 app.command()(preview)
 app.command()(inspect)
 app.command()(audit)
+app.command()(finetune)
 app.command()(evaluate)
 app.add_typer(rules, name="rules")
 app.command()(doctor)

@@ -50,20 +50,23 @@ class _Restored(AbstractContextManager[None]):
 
 
 class Cached:
-    """Features of all chunks, as leaves that collect the loss's gradient until `backward` carries it on."""
+    """Features of all chunks, as leaves that collect the loss's gradient until `backward` carries it on.
 
-    def __init__(self, chunks: Sequence[Encode], device: torch.device) -> None:
+    Where nothing is `trained` there is no gradient to carry, and chunks are encoded but once.
+    """
+
+    def __init__(self, chunks: Sequence[Encode], device: torch.device, trained: bool = True) -> None:
         self._chunks = chunks
         self._states: list[RandomState] = []
         self._leaves: list[tuple[Tensor, ...]] = []
         with torch.no_grad():
             for encode in chunks:
                 self._states.append(RandomState(device))
-                self._leaves.append(tuple(feature.detach().requires_grad_() for feature in encode()))
+                self._leaves.append(tuple(feature.detach().requires_grad_(trained) for feature in encode()))
 
-    def features(self) -> tuple[Tensor, ...]:
-        """Each output of the chunks, joined along its first dimension."""
-        return tuple(torch.cat(parts) for parts in zip(*self._leaves, strict=True))
+    def features(self) -> list[tuple[Tensor, ...]]:
+        """Each chunk's outputs, to be joined by whoever computes the loss."""
+        return self._leaves
 
     def backward(self) -> None:
         """Encode each chunk again, with its own draws and a graph, and carry the leaves' gradients through it."""
@@ -73,6 +76,4 @@ class Cached:
                 continue
             with state.restored(), torch.enable_grad():
                 features = encode()
-            pairs = [(features[n], leaves[n].grad) for n in wanted if features[n].requires_grad]
-            if pairs:
-                torch.autograd.backward([one for one, _ in pairs], [gradient for _, gradient in pairs])
+            torch.autograd.backward([features[n] for n in wanted], [leaves[n].grad for n in wanted])

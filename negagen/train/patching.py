@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from negagen.atomic import written_aside
 from negagen.errors import ModelError, TrainingError
 
 _NAMED: Final = 5
@@ -103,3 +105,31 @@ def choose(points: Sequence[Point], *, base: Point, tolerance: float) -> Point:
     """
     kept = [point for point in points if point.retained >= base.retained - tolerance - 1e-12]
     return max(kept, key=lambda point: (point.compositional, point.retained, -point.alpha), default=base)
+
+
+def draw(points: Sequence[Point], chosen: Point, path: Path, *, tolerance: float) -> None:
+    """A PNG of the curve: compositional against retained score, each point with its alpha, the chosen one ringed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    retained = [100 * point.retained for point in points]
+    compositional = [100 * point.compositional for point in points]
+    axes.plot(retained, compositional, "o-", color="#4477aa", markersize=4)
+    for point, x, y in zip(points, retained, compositional, strict=True):
+        axes.annotate(f"{point.alpha:g}", (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
+    axes.plot(
+        [100 * chosen.retained], [100 * chosen.compositional], "o", color="#ee6677", markersize=10, fillstyle="none",
+        label=f"chosen: alpha {chosen.alpha:g}",
+    )  # fmt: skip
+    base = next((point for point in points if point.alpha == 0), None)
+    if base is not None:
+        limit = 100 * (base.retained - tolerance)
+        axes.axvline(limit, color="#999999", linestyle=":", label=f"base less {100 * tolerance:g} points")
+    axes.set_xlabel("retained skill (%)")
+    axes.set_ylabel("composition (%)")
+    axes.legend(fontsize=8)
+    with written_aside(path) as aside:
+        figure.savefig(aside, format="png")

@@ -21,6 +21,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+from torch import Tensor
+
 from negagen.atomic import explained, written_aside
 from negagen.errors import OutputError, TrainingError
 
@@ -42,15 +45,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def fingerprint(path: Path) -> str:
-    """A hash of a file's bytes, or of the names and bytes of the files in a folder (not of those below it)."""
+def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """A hash of the values of all tensors, by name."""
     digest = blake2b(digest_size=16)
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if file.is_file():
-            digest.update(file.name.encode() + b"\0")
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 22):
-                    digest.update(block)
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {list(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -72,15 +72,21 @@ def begin(folder: Path, config: Mapping[str, Any], recipe: str) -> None:
 
 
 def check_same(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise `TrainingError` that names the keys in which `config` differs from that of the run in `folder`."""
+    """Raise `TrainingError` that names the keys in which `config` differs from that of the run in `folder`.
+
+    Versions, and what stands under `given`, may differ.
+    """
     try:
         before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TrainingError(f"{folder} holds no run to resume: leave out --resume, or name the run's folder.") from None
     except ValueError as error:
         raise TrainingError(f"{folder / CONFIG}: damaged ({error}).") from error
-    before.pop("versions", None)
-    differing = list(_differences(before, json.loads(json.dumps(config))))
+    now = json.loads(json.dumps(config))
+    for told in ("versions", "given"):
+        before.pop(told, None)
+        now.pop(told, None)
+    differing = list(_differences(before, now))
     if differing:
         more = f"\n  and {len(differing) - _LISTED} more" if len(differing) > _LISTED else ""
         raise TrainingError(

@@ -81,13 +81,12 @@ def test_another_configuration_names_its_keys(tmp_path: Path) -> None:
         run.check_same(tmp_path / "nowhere", now)
 
 
-def test_fingerprints_follow_the_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(b"one")
-    before = run.fingerprint(path)
-    assert run.fingerprint(path) == before
-    path.write_bytes(b"two")
-    assert run.fingerprint(path) != before
+def test_fingerprints_follow_the_weights() -> None:
+    weights = {"a": torch.ones(2), "ids": torch.arange(3), "none": torch.zeros(0), "one": torch.tensor(1.0)}
+    before = run.weights_fingerprint(weights)
+    assert run.weights_fingerprint(dict(reversed(weights.items()))) == before
+    for changed in ({"a": torch.tensor([1.0, 1.0001])}, {"ids": torch.arange(1, 4)}, {"a": torch.ones(1, 2)}):
+        assert run.weights_fingerprint(weights | changed) != before
 
 
 def test_metrics_of_steps_to_come_are_forgotten(tmp_path: Path) -> None:

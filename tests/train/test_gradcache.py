@@ -26,6 +26,10 @@ def contrastive(image: Tensor, text: Tensor) -> Tensor:
     return (nn.functional.cross_entropy(logits, target) + nn.functional.cross_entropy(logits.T, target)) / 2
 
 
+def joined(cached: Cached) -> list[Tensor]:
+    return [torch.cat(parts) for parts in zip(*cached.features(), strict=True)]
+
+
 def gradients(model: nn.Module) -> list[Tensor]:
     return [one.grad.clone() for one in model.parameters() if one.grad is not None]
 
@@ -50,7 +54,7 @@ def test_chunks_give_the_gradients_of_one_graph(dropout: float, chunk: int) -> N
     model.zero_grad()
     torch.manual_seed(7)
     cached = Cached([partial(encode, *part) for part in parts], CPU)
-    loss = contrastive(*cached.features())
+    loss = contrastive(*joined(cached))
     loss.backward()  # type: ignore[no-untyped-call]
     cached.backward()
     assert loss.item() == whole.item()
@@ -68,7 +72,7 @@ def test_without_dropout_chunks_do_not_show() -> None:
     model.zero_grad()
     chunks = [lambda n=n: (model[0](images[n : n + 5]), model[1](texts[n : n + 5])) for n in (0, 5, 10)]
     cached = Cached(chunks, CPU)
-    contrastive(*cached.features()).backward()  # type: ignore[no-untyped-call]
+    contrastive(*joined(cached)).backward()  # type: ignore[no-untyped-call]
     cached.backward()
     for one, other in zip(gradients(model), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
@@ -84,9 +88,9 @@ def test_a_frozen_tower_needs_no_second_pass() -> None:
         return (model[0](torch.ones(3, 5, dtype=torch.float64)),)
 
     texts = torch.randn(3, 5, dtype=torch.float64)
-    cached = Cached([image], CPU)
+    cached = Cached([image], CPU, trained=False)
     other = Cached([lambda: (model[1](texts),)], CPU)
-    contrastive(cached.features()[0].detach(), other.features()[0]).backward()  # type: ignore[no-untyped-call]
+    contrastive(joined(cached)[0], joined(other)[0]).backward()  # type: ignore[no-untyped-call]
     cached.backward()
     other.backward()
     assert len(calls) == 1

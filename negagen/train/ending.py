@@ -1,0 +1,132 @@
+"""What tuning ends in: the model measured, patched, exported, and the report of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from negagen.train import patching, run
+from negagen.train.export import Card, export
+from negagen.train.measured import Measured
+from negagen.train.models import ContrastiveModel
+from negagen.train.patching import Point, interpolate
+from negagen.train.recipe import Recipe
+
+Measure = Callable[[str], Measured]
+"""Measures a model as it stands; it is told what to call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Models on the line from base to tuned: what was measured of each, and which was chosen."""
+
+    measured: Mapping[float, Measured]
+    alpha: float
+    tolerance: float
+
+    @property
+    def points(self) -> list[Point]:
+        """In the order of alpha."""
+        return [one.point(alpha) for alpha, one in sorted(self.measured.items())]
+
+    @property
+    def rule(self) -> str:
+        """How the alpha was come by."""
+        if len(self.measured) < 2:
+            return "given"
+        return patching.RULE.format(tolerance=self.tolerance)
+
+    def to_json(self) -> dict[str, Any]:
+        """The chosen alpha, the rule, and every point."""
+        points = [{"alpha": alpha, **one.to_json()} for alpha, one in sorted(self.measured.items())]
+        return {"alpha": self.alpha, "rule": self.rule, "points": points}
+
+
+def trace(
+    model: ContrastiveModel,
+    base: Mapping[str, Tensor],
+    tuned: Mapping[str, Tensor],
+    alphas: Sequence[float],
+    *,
+    before: Measured | None,
+    measure: Measure,
+    tolerance: float,
+) -> Curve:
+    """Measure `model` with the weights of each alpha, and leave it with those of the one chosen.
+
+    `before` is what was measured of the base, to which retained scores are held; None measures it here where a choice
+    must be made. Raises `ModelError` if the weights cannot be mixed, `TrainingError` if no choice can be made.
+    """
+    measured: dict[float, Measured] = {}
+    if len(alphas) > 1:
+        alphas = sorted({0.0, *alphas})
+        if before is not None:
+            before.point(0.0)
+            measured[0.0] = before
+    for alpha in alphas:
+        if alpha not in measured:
+            model.network.load_state_dict(interpolate(base, tuned, alpha))
+            measured[alpha] = measure(f"alpha {alpha:g}")
+            if len(alphas) > 1:
+                measured[alpha].point(alpha)
+    chosen = alphas[0]
+    if len(alphas) > 1:
+        points = [one.point(alpha) for alpha, one in measured.items()]
+        chosen = patching.choose(points, base=measured[0.0].point(0.0), tolerance=tolerance).alpha
+    model.network.load_state_dict(interpolate(base, tuned, chosen))
+    return Curve(measured, chosen, tolerance)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A run that is over: where it goes, what it began with, and what cards and report say of it."""
+
+    output: Path
+    base_name: str
+    base: Mapping[str, Tensor]
+    before: Measured
+    recipe: Recipe
+    data: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+def conclude(model: ContrastiveModel, tuned: Tuned, measure: Measure) -> dict[str, Any]:
+    """Measure, patch as the recipe says, export; writes `report.json` and gives what it holds.
+
+    `OUTPUT/model` is what the recipe ends in. Where that is patched, `OUTPUT/tuned` is the model at alpha 1.
+    """
+    measured = {"before": tuned.before, "tuned": measure("tuned")}
+    report: dict[str, Any] = dict(tuned.settings)
+    patch = tuned.recipe.patching
+    if patch.alpha is not None:
+        export(model, tuned.output / "tuned", _card(tuned, f"{tuned.recipe.name}, not patched", measured))
+        weights = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
+        alphas = patch.alpha if isinstance(patch.alpha, tuple) else (patch.alpha,)
+        curve = trace(
+            model, tuned.base, weights, alphas, before=tuned.before, measure=measure, tolerance=patch.tolerance
+        )
+        measured["patched"] = curve.measured[curve.alpha]
+        report["patching"] = curve.to_json()
+        if len(curve.measured) > 1:
+            chosen = curve.measured[curve.alpha].point(curve.alpha)
+            patching.draw(curve.points, chosen, tuned.output / "patching.png", tolerance=patch.tolerance)
+    report["measured"] = {name: one.to_json() for name, one in measured.items()}
+    alpha = f", patched at {report['patching']['alpha']:g}" if "patching" in report else ""
+    export(model, tuned.output / "model", _card(tuned, f"{tuned.recipe.name}{alpha}", measured))
+    run.write_json(tuned.output / "report.json", report)
+    return report
+
+
+def _card(tuned: Tuned, title: str, measured: Mapping[str, Measured]) -> Card:
+    return Card(
+        title=f"{Path(tuned.base_name).resolve().name}, {title}",
+        base=tuned.base_name,
+        data=tuned.data,
+        settings=tuned.settings,
+        scores={name: one.headlines() for name, one in measured.items()},
+        recipe=tuned.recipe.to_toml(),
+    )

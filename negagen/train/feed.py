@@ -1,0 +1,99 @@
+"""The batches of a run, and those that it is measured on: drawn, laid out for the model, brought to the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+
+from negagen.data import Batches, HuggingFaceTokenizer, Order, Prepared, Step, Sweep, ahead
+from negagen.data.draw import Draw
+from negagen.train import distributed
+from negagen.train.recipe import Recipe
+from negagen.train.staging import Staged, Stager, moved
+
+MOST_HELD_OUT: Final = 5000
+"""Captions that are measured on, the first of those held out: as many as COCO's usual test has pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What each step of this rank sees."""
+
+    batches: Batches
+    order: Order
+    stager: Stager
+    device: torch.device
+    workers: int
+
+    @classmethod
+    def open(
+        cls, data: Prepared, recipe: Recipe, stager: Stager, device: torch.device, *, seed: int, workers: int
+    ) -> Feed:
+        """The feed of a run on all of `data`. Raises `DataError` if it lacks rows, negatives or positives."""
+        batch, model = recipe.batch, stager.model
+        batches = Batches(
+            data, batch.negatives, batch.positives, categories=batch.categories, seed=seed, layout=batch.layout,
+            plain_every=batch.plain_every, tokenizer=HuggingFaceTokenizer(model.tokenizer, model.context_length),
+        )  # fmt: skip
+        order = Order(data.rows, batch.size, seed=seed, rank=distributed.rank(), world_size=distributed.world_size())
+        return cls(batches, order, stager, device, workers)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch."""
+        return self.order.steps_per_epoch
+
+    def is_plain(self, step: int) -> bool:
+        """Whether the step of that number, from 0, is of single pictures with their captions alone."""
+        return self.batches.is_plain(step)
+
+    def steps(self, start: int, stop: int) -> Iterator[Staged]:
+        """The batches of steps `[start, stop)`, made ahead by threads."""
+
+        def staged(step: Step) -> Staged:
+            return self.stager(self.batches(step, self.stager.pin), step.number)
+
+        return moved(ahead(staged, self.order.steps(start, stop), self.workers), self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """The held-out captions with their pictures, batch by batch, the last one shorter; the same at each iteration."""
+
+    sweep: Sweep
+    stager: Stager
+    device: torch.device
+
+    @classmethod
+    def open(cls, data: Prepared, recipe: Recipe, stager: Stager, device: torch.device, *, seed: int) -> Exam:
+        """Single pictures, with as many negatives and positives as the recipe wants and the data has."""
+        wanted, texts, tokens = recipe.batch, data.data, data.tokens
+        data = replace(data, rows=data.rows[:MOST_HELD_OUT])
+        negatives = Draw(texts.negatives, 1, categories=wanted.categories, usable=~tokens.same_negatives)
+        positives = Draw(texts.positives, 1, usable=~tokens.same_positives)
+        batches = Batches(
+            data, min(wanted.negatives, _most(negatives, data)), min(wanted.positives, _most(positives, data)),
+            categories=wanted.categories, seed=seed,
+        )  # fmt: skip
+        return cls(Sweep(batches, wanted.size), stager, device)
+
+    def __iter__(self) -> Iterator[Staged]:
+        return moved(map(self.stager, self.sweep), self.device)
+
+
+def _most(draw: Draw, data: Prepared) -> int:
+    """The most that any row of `data` has to draw from."""
+    return int(np.max(draw.available()[data.rows], initial=0))
+
+
+def length(recipe: Recipe, steps_per_epoch: int) -> tuple[int, int]:
+    """Steps of the run, and of its warm-up."""
+    optimizer = recipe.optimizer
+    steps = optimizer.steps or max(1, math.ceil((optimizer.epochs or 1) * steps_per_epoch))
+    warmup = optimizer.warmup
+    return steps, warmup if isinstance(warmup, int) else round(warmup * steps)

@@ -1,0 +1,299 @@
+"""Fine-tuning from the first check to the exported model, to be read from top to bottom.
+
+    negagen finetune negatives.parquet --model DIR --images DIR --recipe negclip -o RUN
+    torchrun --nproc-per-node 2 -m negagen finetune negatives.parquet --model DIR ...
+
+The batch of a step, and every random draw within it, follow from the seed and the number of the step: a run that was
+killed goes on as if it had not been. A recipe's batch is that of all ranks, so one process and two train alike.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import torch
+from torch import Tensor
+
+from negagen.data import HuggingFaceTokenizer, Inputs, default_cache, prepare
+from negagen.errors import TrainingError
+from negagen.seeding import key_of
+from negagen.train import checkpoint, distributed, memory, metrics, models, run
+from negagen.train.ending import Tuned, conclude
+from negagen.train.export import data_table
+from negagen.train.feed import Exam, Feed, length
+from negagen.train.heldout import measure, objective_of
+from negagen.train.losses import Objective
+from negagen.train.measured import Benchmarks, Measured
+from negagen.train.optim import learning_rate
+from negagen.train.recipe import Recipe
+from negagen.train.staging import Staged, Stager
+from negagen.train.step import Encoder, own_accuracy
+from negagen.train.training import Training, freeze
+
+FAILED = "failed-batch.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do.
+
+    `inputs` are negatives and pictures, `cache` the folder where what was read of them is kept. `held_out` is the share
+    of pictures that are measured on and not trained on. `resume` is "latest" or a checkpoint's folder. What comes of a
+    run does not depend on `workers`, `device`, `log`, `save_every`, `keep` and the recipe's `batch.chunk`,
+    `model.compile` and `model.gradient_checkpointing` but for rounding, and it may be resumed with others.
+    """
+
+    inputs: Inputs
+    model: str
+    output: Path
+    recipe: Recipe
+    cache: Path | None = None
+    max_bad: float = 0.01
+    held_out: float = 0.05
+    seed: int = 0
+    workers: int = 4
+    device: str = "auto"
+    benchmarks: Benchmarks = field(default_factory=Benchmarks)
+    log: tuple[str, ...] = ()
+    save_every: int = 500
+    keep: int = 2
+    resume: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands; figures are those of the last step that was read. `detail` says what is being done."""
+
+    phase: Literal["preparing", "measuring", "training"]
+    step: int = 0
+    steps: int = 0
+    loss: float = math.nan
+    own_accuracy: float | None = None
+    images_per_second: float = 0.0
+    seconds_left: float = 0.0
+    detail: str = ""
+
+
+Watch = Callable[[Progress], None]
+
+
+def finetune(job: Job, watch: Watch = lambda _: None) -> dict[str, Any]:
+    """Do the job; gives what `report.json` holds, and nothing to processes that do not lead.
+
+    Raises `DataError`, `InputError`, `ModelError`, `OutputError` before the first step for what cannot be trained;
+    `TrainingError` for a device that is missing, a run that does not match the one resumed, a loss that is no number,
+    or memory that does not suffice.
+    """
+    with distributed.process_group(job.device) as device:
+        return _finetune(job, device, watch if distributed.is_main() else lambda _: None)
+
+
+def _finetune(job: Job, device: torch.device, watch: Watch) -> dict[str, Any]:
+    recipe, settings, leads = job.recipe, job.recipe.model, distributed.is_main()
+    job.benchmarks.check()
+
+    # The model, as it comes; its weights are what patching goes back to.
+    watch(Progress("preparing", detail=f"model {job.model}"))
+    model = models.load(job.model, device=device)
+    base = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
+    freeze(model, settings)
+
+    # The data: split by picture, so that no sibling of a held-out caption is trained on.
+    data = prepare(
+        job.inputs, HuggingFaceTokenizer(model.tokenizer, model.context_length), model.view,
+        cache=job.cache or default_cache(), workers=job.workers, max_bad=job.max_bad,
+        tell=lambda what, done, total: watch(Progress("preparing", done, total, detail=what)),
+    )  # fmt: skip
+    train, held = data.split(job.held_out, job.seed) if job.held_out else (data, None)
+    needs = recipe.objective().needs
+    stager = Stager(
+        model, recipe.batch.chunk, whole="local" in needs, anchors=recipe.retention.teacher != "none",
+        pin=device.type == "cuda",
+    )  # fmt: skip
+    feed = Feed.open(train, recipe, stager, device, seed=job.seed, workers=job.workers)
+    exam = None if held is None else Exam.open(held, recipe, stager, device, seed=job.seed)
+    steps, warmup = length(recipe, feed.steps_per_epoch)
+
+    # The run's folder: a new one, or that of the same configuration.
+    config = _configuration(job, run.weights_fingerprint(base), data.fingerprint, len(train), len(data))
+    start = _where_to_start(job, config, recipe) if leads else None
+    start = distributed.from_main(start)
+    training = Training.begin(model, recipe, device)
+    if start is not None:
+        training.restore(checkpoint.load(start))
+    sinks = metrics.open_sinks(job.output, job.log, config) if leads else []
+    encoder = Encoder(model, device, settings.precision, recipe.batch.chunk, "local" in needs, training.teacher)
+
+    def measured(name: str) -> Measured:
+        """The model as it stands, by the process that leads."""
+        watch(Progress("measuring", detail=name))
+        model.eval()
+        alone = Encoder(model, device, settings.precision, recipe.batch.chunk, "local" in needs, alone=True)
+        scores = None if exam is None else measure(alone, exam, objective_of(recipe)).to_json()
+        found = Measured(scores, job.benchmarks.measure(model))
+        for sink in sinks:
+            sink.write({"kind": "evaluation", "step": training.step, "name": name, **found.to_json()})
+        return found
+
+    before = (_earlier(job) or measured("before")) if leads else None
+    distributed.barrier()
+
+    # The steps. Figures are read one step late, so that the device never waits for this process.
+    objectives = {plain: recipe.objective(plain=plain) for plain in (False, True)}
+    names = sorted({term.name for objective in objectives.values() for term in objective.terms})
+    readings: metrics.Readings[tuple[int, float, Staged]] = metrics.Readings(device)
+    clock = _Clock(training.step, recipe.batch.size)
+
+    def read(leave: int) -> None:
+        """Take in the figures that have come, all but the last `leave`."""
+        for (step, rate, staged), values in readings.ready(leave=leave):
+            loss, norm, accuracy, scale, *parts = values
+            losses = {name: part for name, part in zip(names, parts, strict=True) if not math.isnan(part)}
+            if not math.isfinite(loss) or not (math.isfinite(norm) or settings.precision == "fp16"):
+                _stop(job.output, step, staged, loss, norm, losses)
+            speed = clock.tick(step)
+            correct = None if math.isnan(accuracy) else accuracy
+            record = {
+                "kind": "step", "step": step, "epoch": (step - 1) // feed.steps_per_epoch, "loss": loss,
+                "losses": losses, "own_accuracy": correct, "grad_norm": norm, "logit_scale": scale, "lr": rate,
+                "images_per_second": speed,
+            }  # fmt: skip
+            for sink in sinks:
+                sink.write(record)
+            left = (steps - step) * recipe.batch.size / speed
+            watch(Progress("training", step, steps, loss, correct, speed, left))
+
+    began = time.monotonic()
+    training.set_mode()
+    for staged in feed.steps(training.step, steps):
+        if staged.step % feed.steps_per_epoch == 0:
+            training.losses = {name: value.to(device) for name, value in objectives[False].start().items()}
+        torch.manual_seed(key_of("step", job.seed, staged.step, distributed.rank()) >> 1)
+        rate = learning_rate(
+            staged.step, steps=steps, peak=recipe.optimizer.lr, warmup=warmup, floor=recipe.optimizer.min_lr,
+            schedule=recipe.optimizer.schedule,
+        )  # fmt: skip
+        try:
+            values = _step(training, encoder, staged, objectives[feed.is_plain(staged.step)], names, rate)
+        except torch.OutOfMemoryError as error:
+            raise memory.explained(error, recipe, len(staged.batch), training.step > 0) from None
+        readings.push((training.step, rate, staged), values)
+        read(leave=1)
+        if training.step % job.save_every == 0 or training.step == steps:
+            read(leave=0)  # nothing is saved that a loss which is no number has spoilt
+            if leads:
+                checkpoint.save(job.output, training.checkpoint({"versions": run.versions()}), keep=job.keep)
+
+    # After: averaged weights, adapters merged, patching, export.
+    training.finish()
+    report: dict[str, Any] = {}
+    if leads and before is not None:
+        told = {
+            "steps": steps, "batch": recipe.batch.size, "processes": distributed.world_size(), "seed": job.seed,
+            "device": _described(device), "seconds": round(time.monotonic() - began, 1),
+            "captions": len(train), "held_out": len(data) - len(train),
+        }  # fmt: skip
+        facts = data_table([str(path) for path in job.inputs.files], {"captions": f"{len(train):,}"})
+        tuned = Tuned(job.output, job.model, base, before, recipe, facts, told)
+        report = {**conclude(model, tuned, measured), "notes": list(data.notes)}
+    for sink in sinks:
+        sink.close()
+    distributed.barrier()
+    return report
+
+
+def _step(
+    training: Training, encoder: Encoder, staged: Staged, objective: Objective, names: list[str], rate: float
+) -> Tensor:
+    """One step: features, loss, gradients, update. Gives loss, norm, own accuracy, scale, each loss; on the device."""
+    training.gradients.zero()
+    features, backward = encoder(staged)
+    result = objective(features, training.losses)
+    training.scaler.scale(result.loss).backward()
+    backward()
+    norm = training.update(rate)
+    training.losses = dict(result.state)
+    missing = torch.full_like(result.loss, math.nan)
+    figures = [result.loss, norm, own_accuracy(features), features.scale]
+    return torch.stack([*figures, *(result.parts.get(name, missing) for name in names)]).detach().float()
+
+
+def _configuration(job: Job, weights: str, data: str, rows: int, of: int) -> dict[str, Any]:
+    """What a run that is resumed must have in common with this one; `given` is written down only."""
+    free = {"batch": {"chunk"}, "model": {"compile", "gradient_checkpointing"}}
+    return {
+        "recipe": job.recipe.model_dump(mode="json", exclude=free),
+        "model": {"weights": weights},
+        "data": {"fingerprint": data, "captions": of, "trained on": rows, "held_out": job.held_out},
+        "seed": job.seed,
+        "given": {
+            "negatives": [str(path) for path in job.inputs.files],
+            "images": None if job.inputs.images is None else str(job.inputs.images),
+            "model": job.model,
+            "chunk": job.recipe.batch.chunk,
+            "compile": job.recipe.model.compile,
+            "gradient_checkpointing": job.recipe.model.gradient_checkpointing,
+            "benchmarks": list(job.benchmarks.names),
+        },
+    }
+
+
+def _where_to_start(job: Job, config: Mapping[str, Any], recipe: Recipe) -> Path | None:
+    """The checkpoint to go on from, None for the beginning; the run's folder is made, or trimmed to that checkpoint."""
+    if job.resume is None:
+        run.begin(job.output, config, recipe.to_toml())
+        return None
+    run.check_same(job.output, config)
+    path = checkpoint.latest(job.output) if job.resume == "latest" else Path(job.resume)
+    metrics.forget_after(job.output, 0 if path is None else checkpoint.load(path).step)
+    return path
+
+
+def _earlier(job: Job) -> Measured | None:
+    """What a run that is resumed measured before its first step, if it came so far."""
+    if job.resume is None:
+        return None
+    for one in metrics.read_metrics(job.output, "evaluation"):
+        if one["name"] == "before":
+            return Measured(one["held_out"], one["benchmarks"])
+    return None
+
+
+def _stop(folder: Path, step: int, staged: Staged, loss: float, norm: float, losses: Mapping[str, float]) -> NoReturn:
+    """A loss or gradient that is no number: keep the batch, and say so."""
+    path = folder / (FAILED if distributed.world_size() == 1 else f"rank-{distributed.rank()}-{FAILED}")
+    batch = staged.batch
+    tensors = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name != "texts"}
+    tensors |= {"ids": batch.texts.ids, "lengths": batch.texts.lengths}
+    kept = {name: value.cpu() for name, value in tensors.items() if value is not None}
+    torch.save({"step": step, "loss": loss, "grad_norm": norm, "losses": dict(losses), **kept}, path)
+    last = checkpoint.latest(folder)
+    raise TrainingError(
+        f"step {step}: the loss is {loss:g} and the norm of its gradient {norm:g}. The batch is kept in {path}; the"
+        f" last checkpoint is {'none yet' if last is None else last}. A lower optimizer.lr, optimizer.clip_norm=1 or"
+        " model.precision=fp32 are the usual remedies; at step 1, look for weights that are no numbers in the model."
+    )
+
+
+def _described(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+class _Clock:
+    """Rows a second, over the last twenty steps."""
+
+    def __init__(self, step: int, rows: int) -> None:
+        self._rows = rows
+        self._marks: deque[tuple[int, float]] = deque([(step, time.perf_counter())], maxlen=20)
+
+    def tick(self, step: int) -> float:
+        first, began = self._marks[0]
+        now = time.perf_counter()
+        self._marks.append((step, now))
+        return (step - first) * self._rows / max(1e-9, now - began)
