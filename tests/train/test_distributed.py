@@ -15,7 +15,6 @@ from negagen.train import distributed
 from negagen.train.losses import LOSSES
 from tests.train import ranks
 
-
 BACKENDS = ["gloo", "nccl"] if torch.cuda.device_count() >= 2 else ["gloo"]
 
 
