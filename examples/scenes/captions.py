@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from examples.scenes.graph import Scene, Thing
-from examples.scenes.vocabulary import COUNT_WORDS, NOUNS
+from examples.scenes.vocabulary import ALSO_SAID, COUNT_WORDS, NOUNS
 
-__all__ = ["captions", "phrase", "write_clause"]
+__all__ = ["captions", "noun_phrase", "phrase", "write_clause"]
 
 # How a relation is said, and (second tuple) how its converse is said with the things exchanged.
 WORDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -37,7 +38,6 @@ def captions(scene: Scene, count: int, *, seed: int = 0) -> list[str]:
 
 def phrase(thing: Thing, rng: np.random.Generator, *, looks: float = 0.6) -> str:
     """A noun phrase of the thing with its number; each of its looks is told with its own probability."""
-    noun = NOUNS[thing.noun]
     words: list[str] = []
     if rng.random() < 0.45 * looks:
         words.append(thing.size)
@@ -47,9 +47,21 @@ def phrase(thing: Thing, rng: np.random.Generator, *, looks: float = 0.6) -> str
         words.append(thing.colour)
     if thing.material and rng.random() < 0.85 * looks:
         words.append(thing.material)
-    words.append(noun.name if thing.count == 1 else noun.many)
-    number = COUNT_WORDS[thing.count]
-    if thing.count == 1 and words[0][0] in "aeiou":
+    said = [_said(word, rng) for word in words]
+    return noun_phrase(thing.count, said, _said(thing.noun, rng))
+
+
+def _said(word: str, rng: np.random.Generator) -> str:
+    other = ALSO_SAID.get(word, ())
+    return other[int(rng.integers(len(other)))] if other and rng.random() < 0.15 else word
+
+
+def noun_phrase(count: int, looks: Sequence[str], noun: str) -> str:
+    """As "two red cups", "an orange bed"; `looks` in their order."""
+    plural = noun + "s" if noun not in NOUNS else NOUNS[noun].many
+    words = [*looks, noun if count == 1 else plural]
+    number = COUNT_WORDS[count]
+    if count == 1 and words[0][0] in "aeiou":
         number = "an"
     return " ".join([number, *words])
 

@@ -12,7 +12,7 @@ from examples.scenes.graph import Scene, Thing
 from examples.scenes.layout import place
 from examples.scenes.vocabulary import HELD_OUT, MATERIALS, NOUNS, PATTERNS, RELATIONS, colours_of
 
-__all__ = ["SPLITS", "Split", "portrait", "sample"]
+__all__ = ["SPLITS", "Split", "colour_of", "options", "portrait", "sample"]
 
 Split = Literal["train", "tune", "test", "held-out"]
 SPLITS: Final[dict[str, int]] = {"train": 0, "tune": 1, "test": 2, "held-out": 3}
@@ -114,12 +114,17 @@ def _related(rng: np.random.Generator, theme: str) -> tuple[str, str, str]:
             first, second = _noun(rng, GROUND, theme), _noun(rng, GROUND, theme)
         if first == second:
             continue
-        options = [name for name in RELATIONS if first in _riders(name) and second in _bases(name)]
-        if not options:
+        able = options(first, second)
+        if not able:
             continue
-        usual = options[zlib.crc32(f"{first}/{second}".encode()) % len(options)]
-        weights = np.array([0.7 if name == usual else 0.3 / max(1, len(options) - 1) for name in options])
-        return str(rng.choice(options, p=weights / weights.sum())), first, second
+        usual = able[zlib.crc32(f"{first}/{second}".encode()) % len(able)]
+        weights = np.array([0.7 if name == usual else 0.3 / max(1, len(able) - 1) for name in able])
+        return str(rng.choice(able, p=weights / weights.sum())), first, second
+
+
+def options(first: str, second: str) -> list[str]:
+    """The relations in which `first` may stand to `second` in some picture."""
+    return [name for name in RELATIONS if first in _riders(name) and second in _bases(name)]
 
 
 def _noun(rng: np.random.Generator, pool: tuple[str, ...], theme: str) -> str:
@@ -141,10 +146,11 @@ def _thing(rng: np.random.Generator, name: str, column: int, *, count: int) -> T
     if noun.pattern and rng.random() < 0.6:
         pattern = str(rng.choice(PATTERNS, p=_skewed(name, len(PATTERNS))))
     size = "large" if rng.random() < 0.35 + 0.3 * (zlib.crc32(name.encode()) % 2) else "small"
-    return Thing(name, _colour(rng, name), size, material, pattern, count, column)
+    return Thing(name, colour_of(name, rng), size, material, pattern, count, column)
 
 
-def _colour(rng: np.random.Generator, name: str) -> str:
+def colour_of(name: str, rng: np.random.Generator) -> str:
+    """A colour as pictures show the thing: mostly one of its usual ones, never one held out."""
     noun = NOUNS[name]
     rest = [colour for colour in colours_of(name) if colour not in noun.colours and (colour, name) not in HELD_OUT]
     draw = float(rng.random())

@@ -122,6 +122,14 @@ NUMBERS: Final = {
 COUNT_WORDS: Final = ("", "a", "two", "three", "four")
 
 
+# Said now and then in place of the usual word, so that a rewording is not made of words never seen.
+ALSO_SAID: Final[dict[str, tuple[str, ...]]] = {
+    "couch": ("sofa",), "airplane": ("plane",), "cup": ("mug",), "donut": ("doughnut",), "large": ("big", "huge"),
+    "small": ("tiny", "little"), "gray": ("grey",), "checkered": ("plaid",), "next to": ("beside",),
+    "on": ("on top of",), "in": ("inside",), "under": ("beneath",), "above": ("over",),
+}  # fmt: skip
+
+
 def colours_of(noun: str) -> tuple[str, ...]:
     """The colours in which the thing is drawn at all."""
     return ANIMAL_COLOURS if noun in ANIMALS else COLOURS

@@ -1,0 +1,159 @@
+"""Makes an exam: gathers probes, captions and portraits of one part of the world, and draws the pictures.
+
+python -m examples.scenes.asking --each 600 --split test -o out/scenes/exam.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from examples.scenes.captions import captions, noun_phrase
+from examples.scenes.exam import HELD_OUT_CATEGORIES, Exam
+from examples.scenes.graph import Scene
+from examples.scenes.pixels import pixels_of
+from examples.scenes.probes import CATEGORIES, probes
+from examples.scenes.sample import Split, portrait, sample
+from examples.scenes.vocabulary import NOUNS, colours_of
+from negagen.audit.language_model import TrigramModel
+from negagen.audit.tokens import Vocabulary
+
+__all__ = ["make_exam", "training_captions"]
+
+SIBLINGS: Final = 4
+
+
+def training_captions(images: int, *, seed: int = 0) -> list[str]:
+    """Captions of the first `images` training scenes, for the trigram model to count."""
+    return [text for index in range(images) for text in captions(sample(index, seed=seed), SIBLINGS, seed=seed)]
+
+
+def make_exam(
+    training: Sequence[str],
+    *,
+    each: int = 600,
+    retrieval: int = 1000,
+    portraits: int = 10,
+    side: int = 112,
+    seed: int = 0,
+    split: Split = "test",
+    workers: int = 1,
+) -> Exam:
+    """`each` probes a category, also of held-out pairs; `training` are the captions that the trigram model counts."""
+    gathering = _Gathering()
+    asked = [(name, split, name) for name in CATEGORIES]
+    asked += [(name, "held-out", f"held_out_{name}") for name in HELD_OUT_CATEGORIES]
+    rows, kinds = [], []
+    for number, (category, part, _) in enumerate(asked):
+        for probe in probes(each, seed=seed, split=part, category=category):
+            picture = gathering.scene(part, probe.index, seed)
+            rows.append([picture, *(gathering.text(text) for text in (probe.caption, probe.foil, probe.reworded))])
+            kinds.append(number)
+    pairs = []
+    for index in range(retrieval):
+        picture = gathering.scene(split, index, seed)
+        pairs += [[picture, gathering.text(text)] for text in captions(gathering.scenes[picture], SIBLINGS, seed=seed)]
+    nouns, colours, noun_texts = _portraits(gathering, portraits, seed)
+    table = np.array(rows, np.int64)
+    gaps = _plausibility(
+        training, [gathering.texts[row] for row in table[:, 1]], [gathering.texts[row] for row in table[:, 2]]
+    )
+    return Exam(
+        pixels=pixels_of(gathering.scenes, side, workers=workers),
+        texts=tuple(gathering.texts),
+        names=tuple(name for *_, name in asked),
+        probes=table,
+        kinds=np.array(kinds, np.int64),
+        gap=gaps,
+        retrieval=np.array(pairs, np.int64),
+        nouns=nouns,
+        noun_texts=noun_texts,
+        colours=colours,
+    )
+
+
+class _Gathering:
+    """Each scene and each text once."""
+
+    def __init__(self) -> None:
+        self.scenes: list[Scene] = []
+        self.texts: list[str] = []
+        self._known: dict[tuple[str, int], int] = {}
+        self._said: dict[str, int] = {}
+
+    def scene(self, split: Split, index: int, seed: int) -> int:
+        if (split, index) not in self._known:
+            self._known[split, index] = self.add(sample(index, seed=seed, split=split))
+        return self._known[split, index]
+
+    def add(self, scene: Scene) -> int:
+        self.scenes.append(scene)
+        return len(self.scenes) - 1
+
+    def text(self, text: str) -> int:
+        if text not in self._said:
+            self._said[text] = len(self.texts)
+            self.texts.append(text)
+        return self._said[text]
+
+
+def _portraits(
+    gathering: _Gathering, each: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    names = list(NOUNS)
+    noun_texts = np.array([gathering.text(_title(noun_phrase(1, [], name))) for name in names], np.int64)
+    nouns, colours = [], []
+    for number, name in enumerate(names):
+        able = colours_of(name)
+        widest = 12
+        for index in range(each):
+            colour = able[index % len(able)]
+            picture = gathering.add(portrait(name, colour, index, seed=seed))
+            nouns.append([picture, number])
+            order = [colour, *(other for other in able if other != colour)]
+            told = [gathering.text(_title(noun_phrase(1, [other], name))) for other in order]
+            colours.append([picture, *told, *[-1] * (widest - 1 - len(told))])
+    return np.array(nouns, np.int64), np.array(colours, np.int64), noun_texts
+
+
+def _title(phrase: str) -> str:
+    return "A picture of " + phrase
+
+
+def _plausibility(training: Sequence[str], captions: Sequence[str], foils: Sequence[str]) -> NDArray[np.float64]:
+    vocabulary = Vocabulary()
+    known = vocabulary.encode(training)
+    first, second = vocabulary.encode(captions), vocabulary.encode(foils)
+    model = TrigramModel(known, len(vocabulary))
+    return np.asarray(model.score(first) * (first.lengths + 1) - model.score(second) * (second.lengths + 1))
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--each", type=int, default=600, help="probes a category")
+    parser.add_argument("--retrieval", type=int, default=1000, help="pictures to retrieve among")
+    parser.add_argument("--portraits", type=int, default=10, help="pictures of each single thing")
+    parser.add_argument("--training", type=int, default=20000, help="training scenes whose captions the trigrams count")
+    parser.add_argument("--side", type=int, default=112, help="of the pictures, in pixels")
+    parser.add_argument("--seed", type=int, default=0, help="of the world")
+    parser.add_argument("--split", choices=["tune", "test"], default="test")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    given = parser.parse_args()
+    made = make_exam(
+        training_captions(given.training, seed=given.seed), each=given.each, retrieval=given.retrieval,
+        portraits=given.portraits, side=given.side, seed=given.seed, split=given.split, workers=given.workers,
+    )  # fmt: skip
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    made.save(given.output)
+    print(f"{len(made.probes)} probes, {len(made.pixels)} pictures, {len(made.texts)} texts -> {given.output}")
+
+
+if __name__ == "__main__":
+    main()

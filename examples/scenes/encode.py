@@ -1,0 +1,73 @@
+"""Features of pictures and texts by a CLIPModel of transformers, as it is loaded: without negagen's own code for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import AutoTokenizer, CLIPModel
+
+from examples.scenes.exam import Exam, score
+from examples.scenes.model import MEAN, STD
+
+__all__ = ["image_features", "load", "normalised", "take_exam", "text_features", "tokens"]
+
+_BLOCK = 512
+
+
+def load(folder: Path, device: str = "cpu") -> tuple[Any, Any]:
+    """(model, tokenizer) of a directory."""
+    model: Any = CLIPModel.from_pretrained(folder, dtype=torch.float32)
+    model.to(device).eval()
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """uint8 [B, 3, H, W] -> float32 as the model expects it."""
+    mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return (pixels.float() / 255 - mean) / std
+
+
+def tokens(tokenizer: Any, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """int64 [T, L] ids padded with the end mark, and the mask of what is real."""
+    made = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+    return made["input_ids"], made["attention_mask"]
+
+
+def image_features(model: Any, pixels: Tensor) -> Tensor:
+    """[B, D], L2-normalised."""
+    pooled = model.vision_model(pixel_values=normalised(pixels)).pooler_output
+    return torch.nn.functional.normalize(model.visual_projection(pooled).float(), dim=-1)
+
+
+def text_features(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
+    """[T, D], L2-normalised."""
+    pooled = model.text_model(input_ids=ids, attention_mask=mask).pooler_output
+    return torch.nn.functional.normalize(model.text_projection(pooled).float(), dim=-1)
+
+
+@torch.inference_mode()
+def take_exam(model: Any, tokenizer: Any, exam: Exam) -> dict[str, Any]:
+    """`score` of this model, in float32."""
+    device = next(model.parameters()).device
+    image = [
+        image_features(model, torch.from_numpy(exam.pixels[start : start + _BLOCK]).to(device)).cpu().numpy()
+        for start in range(0, len(exam.pixels), _BLOCK)
+    ]
+    order = sorted(range(len(exam.texts)), key=lambda row: len(exam.texts[row]))
+    features: NDArray[np.float32] | None = None
+    for start in range(0, len(order), _BLOCK):
+        rows = order[start : start + _BLOCK]
+        ids, mask = tokens(tokenizer, [exam.texts[row] for row in rows])
+        part = text_features(model, ids.to(device), mask.to(device)).cpu().numpy()
+        if features is None:
+            features = np.empty((len(order), part.shape[1]), np.float32)
+        features[rows] = part
+    if features is None:
+        raise ValueError("an exam without texts")
+    return score(exam, np.concatenate(image), features)
