@@ -13,6 +13,7 @@ from negagen.cli.finetune import finetune
 from negagen.cli.fit import fit
 from negagen.cli.generate import generate
 from negagen.cli.inspect import inspect
+from negagen.cli.patch import patch
 from negagen.cli.preview import preview
 from negagen.cli.rules import rules
 
@@ -32,6 +33,7 @@ app.command()(preview)
 app.command()(inspect)
 app.command()(audit)
 app.command()(finetune)
+app.command()(patch)
 app.command()(evaluate)
 app.add_typer(rules, name="rules")
 app.command()(doctor)

@@ -9,9 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from negagen.train import patching, run
+from negagen.errors import TrainingError
+from negagen.train import models, patching, run
+from negagen.train.distributed import process_group
 from negagen.train.export import Card, export
-from negagen.train.measured import Measured
+from negagen.train.measured import Benchmarks, Measured
 from negagen.train.models import ContrastiveModel
 from negagen.train.patching import Point, interpolate
 from negagen.train.recipe import Recipe
@@ -79,6 +81,52 @@ def trace(
         chosen = patching.choose(points, base=measured[0.0].point(0.0), tolerance=tolerance).alpha
     model.network.load_state_dict(interpolate(base, tuned, chosen))
     return Curve(measured, chosen, tolerance)
+
+
+def patch(
+    base: str,
+    tuned: str,
+    output: Path,
+    *,
+    alphas: Sequence[float],
+    benchmarks: Benchmarks,
+    tolerance: float = 0.01,
+    device: str = "auto",
+    tell: Callable[[str], None] = lambda _: None,
+) -> Curve:
+    """Mix two models, choose as `trace` does, and export the chosen one with its curve to `output`.
+
+    Raises `ModelError`, `DataError` for models that cannot be loaded or mixed, and benchmarks that are not there;
+    `TrainingError` where several alphas are given and no measure to tell them apart.
+    """
+    if len(alphas) > 1 and not benchmarks.names:
+        raise TrainingError(
+            f"{len(alphas)} alphas are told apart by what is measured of them: give --eval with a benchmark of"
+            " composition and one of retained skill, or a single --alpha."
+        )
+    benchmarks.check()
+    with process_group(device) as place:
+        before = models.load(base, device="cpu").network.state_dict()
+        model = models.load(tuned, device=place)
+        after = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
+
+        def measure(name: str) -> Measured:
+            tell(name)
+            return Measured(None, benchmarks.measure(model))
+
+        curve = trace(model, before, after, alphas, before=None, measure=measure, tolerance=tolerance)
+    card = Card(
+        title=f"{Path(tuned).resolve().name}, patched at {curve.alpha:g}",
+        base=base,
+        settings={"alpha": f"{curve.alpha:g}", "chosen by": curve.rule},
+        scores={f"alpha {alpha:g}": one.headlines() for alpha, one in sorted(curve.measured.items())},
+    )
+    export(model, output, card)
+    run.write_json(output / "patching.json", curve.to_json())
+    if len(curve.measured) > 1:
+        chosen = curve.measured[curve.alpha].point(curve.alpha)
+        patching.draw(curve.points, chosen, output / "patching.png", tolerance=tolerance)
+    return curve
 
 
 @dataclass(frozen=True, slots=True)
