@@ -36,6 +36,7 @@ DRAWS: Final = 4
 ROUNDS: Final = 60
 BOUND: Final = 2 * SCALE
 _STEP: Final = 0.3
+_CORRECTION: Final = 0.4
 _NEVER: Final = -(1 << 40)
 _BATCH: Final = 32
 _MILLI: Final = 1000
@@ -175,8 +176,8 @@ def fit_scorer(
     taken = nsmallest(sample, captions(), key=lambda pair: key_of("scorer", pair[1]))
     if len(taken) < LEAST:
         raise InputError(
-            f"{len(taken)} captions are too few to fit a draw with a scorer: at least {LEAST} are needed. Name a"
-            " larger file of captions like these with --reference FILE."
+            f"{len(taken)} captions are too few to fit a draw with a scorer: at least {LEAST} are needed. Fit"
+            " on a larger file of captions like these: --reference FILE, or `negagen fit FILE --scorer PATH`."
         )
     draws = []
     for done, batch in enumerate(_batches(negator, taken, siblings)):
@@ -205,6 +206,8 @@ def fit_weights(draws: Sequence[ScoredDraw], scorer: str, k: int, policy: Policy
     bins = np.zeros((1 + MODELS, BINS))
     mean, taken = np.zeros_like(bins), 0
     columns = np.arange(1 + MODELS)
+    # The other models' draw is already fitted: what is left to correct is small.
+    limit = np.array([BOUND / SCALE, *[_CORRECTION] * MODELS])[:, None]
     for number in range(ROUNDS):
         weights = GapWeights(scorer, units, np.rint(bins * SCALE).astype(np.int64), captions)
         ahead, behind = np.zeros_like(bins), np.zeros_like(bins)
@@ -216,7 +219,7 @@ def fit_weights(draws: Sequence[ScoredDraw], scorer: str, k: int, policy: Policy
             np.add.at(behind, (np.broadcast_to(columns, place.shape), place), sign < 0)
         # Ten of each side stand for what is not known of a bin that few candidates are in.
         bins -= _STEP / (1 + number / 20) * np.log((ahead + 10) / (behind + 10))
-        np.clip(bins, -BOUND / SCALE, BOUND / SCALE, out=bins)
+        np.clip(bins, -limit, limit, out=bins)
         if number >= ROUNDS // 2:
             mean += bins
             taken += 1
