@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from negagen.errors import RecipeError
 from negagen.train.losses import LOSSES
+from negagen.train.losses.registry import keywords
 from negagen.train.recipe import Recipe, load_recipe, recipe_names
 from tests.train.losses.batches import batch, leaves
 
@@ -238,3 +241,42 @@ def test_any_recipe_survives_being_written(about: str, source: str, rate: float,
     base["optimizer"] |= {"lr": rate, "warmup": warmup}
     recipe = Recipe.model_validate(base)
     assert Recipe.model_validate(tomllib.loads(recipe.to_toml())) == recipe
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_documented_file_loads(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", (DOCS / "recipes.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    path = tmp_path / "mine.toml"
+    path.write_text(block, encoding="utf-8")
+    recipe = load_recipe(path)
+    assert recipe.loss[0].categories == {"swap_obj": 2.0, "swap_att": 2.0}
+    assert (recipe.optimizer.steps, recipe.optimizer.lr) == (2000, 1e-6)
+
+
+def test_every_key_is_documented_with_its_default() -> None:
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    for table, field in Recipe.model_fields.items():
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            continue
+        (section,) = re.findall(rf"`\[{table}\]`:\n\n(.*?)(?:\n\n|\Z)", text, flags=re.DOTALL)
+        told = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", section, flags=re.MULTILINE))
+        assert list(told) == list(field.annotation.model_fields)
+        for key, default in told.items():
+            wanted = field.annotation.model_fields[key].default
+            said = tomllib.loads(f"value = {default}")["value"] if default else None
+            assert said == (list(wanted) if isinstance(wanted, tuple) else wanted), key
+
+
+def test_every_recipe_and_loss_is_documented_with_its_keywords() -> None:
+    def rows(name: str, columns: int) -> dict[str, list[str]]:
+        lines = [line.split("|")[1:-1] for line in (DOCS / name).read_text(encoding="utf-8").splitlines()]
+        found = [row for row in lines if len(row) == columns and re.fullmatch(r" `[\w-]+` ", row[0])]
+        return {row[0].strip(" `"): row for row in found}
+
+    assert tuple(sorted(rows("recipes.md", 6))) == SHIPPED
+    losses = rows("losses.md", 4)
+    assert set(losses) == set(LOSSES)
+    for name, (_, _, told, _) in losses.items():
+        assert set(re.findall(r"`(\w+)`", told)) == set(keywords(name).model_fields), name
