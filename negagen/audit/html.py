@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Iterable, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -13,41 +10,10 @@ from negagen.audit import plots
 from negagen.audit.attacks import Attack
 from negagen.audit.rates import Rate
 from negagen.audit.report import Audit
+from negagen.page import image, marked, page, table
 from negagen.seeding import Stream, key_of
 
-_WORDS = re.compile(r"\w+(?:['’]\w+)*|\s+|[^\w\s]")
 _MOST_ROWS = 40
-_STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0; background: #f4f5f7; color: #26292e; font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 940px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 25px; margin: 0 0 2px; }
-h2 { font-size: 17px; margin: 0 0 4px; }
-h3 { font-size: 14px; margin: 18px 0 6px; }
-p { margin: 4px 0 10px; }
-.note { color: #6b7078; font-size: 13px; }
-section { background: #fff; border: 1px solid #e3e5e9; border-radius: 10px; padding: 18px 22px; margin-top: 16px; }
-.cards { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px; margin-top: 18px; }
-.card { background: #fff; border: 1px solid #e3e5e9; border-radius: 10px; padding: 12px 16px; }
-.card b { display: block; font-size: 25px; font-weight: 650; line-height: 1.25; }
-.card span { color: #6b7078; font-size: 13px; }
-.bad b { color: #b3372a; }
-.fair b { color: #a86a12; }
-.good b { color: #24704a; }
-img { width: 100%; height: auto; display: block; margin-top: 6px; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid #eceef1; }
-th:first-child, td:first-child { text-align: left; }
-th { font-weight: 600; color: #6b7078; font-size: 12.5px; }
-td small { color: #8a8f98; }
-.sample { padding: 5px 0; border-bottom: 1px solid #eceef1; display: flex; gap: 14px; justify-content: space-between; }
-.sample span { color: #8a8f98; font-size: 12.5px; white-space: nowrap; padding-top: 2px; }
-del { background: #fbe3df; color: #97291d; }
-ins { background: #dcf2e4; color: #1d6340; text-decoration: none; font-weight: 600; }
-@media (max-width: 640px) { .cards { grid-template-columns: repeat(2, 1fr); } .sample { display: block; } }
-"""
 
 
 def render(audit: Audit, samples: int = 5) -> str:
@@ -68,11 +34,7 @@ def render(audit: Audit, samples: int = 5) -> str:
             _how(audit),
         ]
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Audit of {name}</title><style>{_STYLE}</style></head><body><main>{body}</main></body></html>\n"
-    )
+    return page(f"Audit of {Path(audit.pairs.source).name}", body)
 
 
 def _head(audit: Audit, name: str) -> str:
@@ -102,7 +64,7 @@ def _attacks(audit: Audit) -> str:
     out = (
         "<section><h2>Blind accuracy</h2><p class=note>How often a judge that sees no picture picks the true caption."
         " 50% is what a coin gets: the text gives nothing away. Further off in either direction is worse."
-        f"</p>{_image(plots.accuracies(attacks, parts), 'Blind accuracy by attack and category')}"
+        f"</p>{image(plots.accuracies(attacks, parts), 'Blind accuracy by attack and category')}"
     )
     out += _rates("category", attacks, parts)
     if rules := _parts(attacks, "by_rule"):
@@ -127,14 +89,14 @@ def _rates(kind: str, attacks: Sequence[Attack], parts: dict[str, dict[str, Rate
         rows.append(cells)
     more = len(parts) - len(rows)
     note = f"<p class=note>and {more} more, in the JSON.</p>" if more > 0 else ""
-    return _table([kind, "pairs", *(one.title for one in attacks)], rows) + note
+    return table([kind, "pairs", *(one.title for one in attacks)], rows) + note
 
 
 def _gaps(audit: Audit) -> str:
     return (
         "<section><h2>How sure the judges are</h2><p class=note>Score of the caption minus score of its negative."
         " Negatives that give nothing away are as often left of zero as right of it.</p>"
-        f"{_image(plots.gap_histograms(audit.attacks), 'Histograms of score gaps')}</section>"
+        f"{image(plots.gap_histograms(audit.attacks), 'Histograms of score gaps')}</section>"
     )
 
 
@@ -144,7 +106,7 @@ def _words(audit: Audit) -> str:
     return (
         "<section><h2>Words that tell</h2><p class=note>Pairs in which the negative has the word more often than its"
         " caption : pairs in which the caption does. Marks set off by a space begin with ␣.</p>"
-        f"{_image(plots.telling(audit.for_negatives, audit.for_captions), 'Most telling words')}</section>"
+        f"{image(plots.telling(audit.for_negatives, audit.for_captions), 'Most telling words')}</section>"
     )
 
 
@@ -171,7 +133,7 @@ def _contents(audit: Audit) -> str:
         ["words changed: mean, median, 90th percentile", "", _spread(one.words_changed)],
         ["characters changed: mean, median, 90th percentile", "", _spread(one.characters_changed)],
     ]
-    return f"<section><h2>Contents</h2>{_table(['', 'number', 'share'], rows)}</section>"
+    return f"<section><h2>Contents</h2>{table(['', 'number', 'share'], rows)}</section>"
 
 
 def _spread(spread: object) -> str:
@@ -189,7 +151,7 @@ def _overlaps(audit: Audit) -> str:
         for one in audit.overlaps
     ]  # fmt: skip
     head = ["benchmark", "its texts found here", "captions, same", "near", "negatives, same", "near"]
-    return f"<section><h2>Overlap with benchmarks</h2>{_table(head, rows)}</section>"
+    return f"<section><h2>Overlap with benchmarks</h2>{table(head, rows)}</section>"
 
 
 def _samples(audit: Audit, samples: int) -> str:
@@ -217,23 +179,6 @@ def _samples(audit: Audit, samples: int) -> str:
     return out + "</section>"
 
 
-def marked(caption: str, negative: str) -> str:
-    """HTML of both texts in one: words of the caption that left in <del>, words that came in <ins>."""
-    before, after = _WORDS.findall(caption), _WORDS.findall(negative)
-    out = ""
-    for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        old, new = escape("".join(before[a:b])), escape("".join(after[c:d]))
-        if tag == "equal":
-            out += old
-        else:
-            out += (
-                (f"<del>{old}</del>" if old else "")
-                + (" " if old and new else "")
-                + (f"<ins>{new}</ins>" if new else "")
-            )
-    return out
-
-
 def _how(audit: Audit) -> str:
     settings = audit.settings
     fitted = "the file named as reference" if settings.get("reference") else "captions of other groups"
@@ -245,14 +190,3 @@ def _how(audit: Audit) -> str:
         f" Seed {settings.get('seed', 0)}; {audit.pairs.rows:,} rows read, layout {escape(audit.pairs.layout)}."
         "</p></section>"
     )
-
-
-def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=scroll><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-
-
-def _image(svg: str, alt: str) -> str:
-    data = base64.b64encode(svg.encode()).decode()
-    return f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}">'

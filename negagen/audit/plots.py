@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from negagen.audit.attacks import Attack
 from negagen.audit.rates import Rate
 from negagen.audit.telling import Word
-from negagen.errors import ResourceError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from negagen.figures import FAINT, INK, new_figure, plain, svg
 
 COLOURS = {"surface": "#8a8f98", "language-model": "#2a6fb0", "classifier": "#d1603d", "causal-lm": "#5f4b8b"}
 """A colour for each attack, told apart also by readers who see no red and green."""
-_INK, _FAINT = "#26292e", "#d9dce1"
 _MOST_LABELS = 24
 
 
 def accuracies(attacks: Sequence[Attack], parts: Mapping[str, Mapping[str, Rate]]) -> str:
     """Blind accuracy with its interval: a line for each of `parts` (a rate by attack), a dot an attack."""
     names = list(parts)[:_MOST_LABELS]
-    figure = _figure(8.6, 0.75 + len(names) * (0.12 + 0.17 * len(attacks)))
+    figure = new_figure(8.6, 0.75 + len(names) * (0.12 + 0.17 * len(attacks)))
     axes = figure.add_subplot()
-    axes.axvline(50, color=_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.axvline(50, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     step = 0.78 / len(attacks)
     for number, attack in enumerate(attacks):
         rates = [(place, parts[name][attack.name]) for place, name in enumerate(names) if attack.name in parts[name]]
@@ -39,22 +33,22 @@ def accuracies(attacks: Sequence[Attack], parts: Mapping[str, Mapping[str, Rate]
             color=COLOURS[attack.name], label=attack.title, zorder=3,
         )  # fmt: skip
     for place in range(1, len(names)):
-        axes.axhline(place - 0.5, color=_FAINT, linewidth=0.6)
+        axes.axhline(place - 0.5, color=FAINT, linewidth=0.6)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     lows = [100 * one.low for name in names for one in parts[name].values()]
     axes.set_xlim(min(40, *lows, 50) - 2, 102)
     axes.set_xlabel("% of pairs in which the judge picks the caption")
-    axes.grid(axis="x", color=_FAINT, linewidth=0.6)
-    _plain(axes)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    plain(axes)
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside upper left", ncols=len(attacks), frameon=False, fontsize=9, handletextpad=0.2)
-    return _svg(figure)
+    return svg(figure)
 
 
 def gap_histograms(attacks: Sequence[Attack]) -> str:
     """How far apart an attack scores caption and negative; the shade is where it picks the caption."""
-    figure = _figure(8.6, 2.3)
+    figure = new_figure(8.6, 2.3)
     for number, attack in enumerate(attacks, 1):
         axes = figure.add_subplot(1, len(attacks), number)
         edge = float(np.quantile(np.abs(attack.gaps), 0.99)) or 1.0
@@ -62,20 +56,20 @@ def gap_histograms(attacks: Sequence[Attack]) -> str:
         # An even number of bins: none straddles zero.
         axes.hist(values, bins=np.linspace(-edge, edge, 41).tolist(), color=COLOURS[attack.name])
         axes.axvspan(0, edge, color=COLOURS[attack.name], alpha=0.09, linewidth=0)
-        axes.axvline(0, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-        axes.set_title(attack.title, fontsize=9, color=_INK)
+        axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.set_title(attack.title, fontsize=9, color=INK)
         axes.set_xlim(-edge, edge)
         axes.set_yticks([])
         axes.locator_params(axis="x", nbins=5)
-        _plain(axes)
+        plain(axes)
         axes.spines["left"].set_visible(False)
-    figure.supxlabel("score of the caption minus score of the negative", fontsize=9, color=_INK)
-    return _svg(figure)
+    figure.supxlabel("score of the caption minus score of the negative", fontsize=9, color=INK)
+    return svg(figure)
 
 
 def telling(for_negatives: Sequence[Word], for_captions: Sequence[Word], top: int = 15) -> str:
     """Two panels of bars: words that speak for a negative, and words that speak for a caption."""
-    figure = _figure(8.6, 0.7 + 0.235 * max(1, min(top, max(len(for_negatives), len(for_captions)))))
+    figure = new_figure(8.6, 0.7 + 0.235 * max(1, min(top, max(len(for_negatives), len(for_captions)))))
     sides = (
         ("in the negative: gives it away", for_negatives, "#c0392b"),
         ("in the caption: edited away", for_captions, "#2e7d4f"),
@@ -95,44 +89,13 @@ def telling(for_negatives: Sequence[Word], for_captions: Sequence[Word], top: in
             )  # fmt: skip
         axes.set_ylim(top - 0.5 if len(shown) > top else max(1, len(shown)) - 0.4, -0.6)
         axes.set_xlim(0, longest * 1.28)
-        axes.set_title(title, fontsize=9, color=_INK)
+        axes.set_title(title, fontsize=9, color=INK)
         axes.set_xticks([])
-        _plain(axes)
+        plain(axes)
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(axis="y", length=0)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _visible(word: str) -> str:
     return "␣" + word[1:] if word[:1].isspace() else word
-
-
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ResourceError("the HTML report needs matplotlib: pip install 'negagen[audit]'.") from error
-    with rc_context({"font.size": 9}):
-        return Figure(figsize=(width, height), layout="constrained")
-
-
-def _plain(axes: Any) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("#9aa0a8")
-    axes.tick_params(colors=_INK, labelsize=8.5)
-    axes.xaxis.label.set_color(_INK)
-    axes.xaxis.label.set_size(9)
-    axes.set_axisbelow(True)
-
-
-def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    target = io.StringIO()
-    # A fixed salt and no date: the same audit gives the same bytes.
-    with rc_context({"svg.hashsalt": "negagen", "svg.fonttype": "path"}):
-        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return target.getvalue()
