@@ -127,7 +127,7 @@ class _Build:
         starts = [start for start in range(0, len(self._pictures), _CHUNK) if start not in done]
         with (self._aside / _JOURNAL).open("a", encoding="utf-8") as journal:
             for start, bad in self._decoded(starts, path):
-                journal.write(json.dumps({"start": start, "bad": bad}) + "\n")
+                journal.write(json.dumps({"start": start, "stop": self._stop(start), "bad": bad}) + "\n")
                 journal.flush()
                 self._take(start, bad)
         self._finish()
@@ -145,15 +145,19 @@ class _Build:
                 break
             entry = json.loads(line)
             whole += len(line)
-            if entry["start"] not in done:
+            # Chunks of another size were made by another version.
+            if entry["start"] not in done and entry["stop"] == self._stop(entry["start"]):
                 done.add(entry["start"])
                 self._take(entry["start"], {int(index): reason for index, reason in entry["bad"].items()})
         os.truncate(path, whole)
         self._fresh = 0
         return done
 
+    def _stop(self, start: int) -> int:
+        return min(start + _CHUNK, len(self._pictures))
+
     def _take(self, start: int, bad: dict[int, str]) -> None:
-        stop = min(start + _CHUNK, len(self._pictures))
+        stop = self._stop(start)
         self._good[start:stop] = True
         self._good[list(bad)] = False
         self._bad |= bad
@@ -211,12 +215,12 @@ class _Build:
         """Ranges of pictures, with their bytes where one reader reads for all."""
         total = len(self._pictures)
         if not self._pictures.sequential:
-            yield from ((start, min(start + _CHUNK, total), None) for start in starts)
+            yield from ((start, self._stop(start), None) for start in starts)
             return
         wanted = set(starts)
         cells = self._pictures.read(starts[0], total) if starts else iter(())
         for start in range(starts[0], total, _CHUNK) if starts else ():
-            stop = min(start + _CHUNK, total)
+            stop = self._stop(start)
             data = [next(cells) for _ in range(start, stop)]
             if start in wanted:
                 yield start, stop, data

@@ -127,6 +127,8 @@ def edits_that_fit(captions: pa.Array, negatives: pa.Array, most: int = 64) -> t
     example = ""
     for row, caption in zip(negatives, captions, strict=True):
         text = caption.as_py() or ""
+        if not text.strip():
+            continue
         for edit in (edit for negative in row.as_py() or () for edit in negative["edits"] or ()):
             if seen == most:
                 return seen, fitting, example

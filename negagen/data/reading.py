@@ -46,9 +46,10 @@ def fingerprint_of(inputs: Inputs) -> str:
     """
     digests = tars.digests(inputs.files) if tars.are_tars(inputs.files) else _digests(open_source(inputs.files))
     options = (inputs.caption_column, inputs.image_column, inputs.image_id_column)
-    if inputs.images is not None:
-        folder = inputs.images.is_dir()
-        digests |= {str(inputs.images): "folder"} if folder else _digests(open_source([inputs.images]))
+    if _joined(inputs):
+        digests |= _digests(open_source([str(inputs.images)]))
+    elif inputs.images is not None:
+        digests[str(inputs.images)] = "folder"
     return hashlib.blake2b(repr((VERSION, digests, options)).encode(), digest_size=16).hexdigest()
 
 
@@ -65,6 +66,15 @@ def read(inputs: Inputs) -> Read:
     return Read(replace(found.data, fingerprint=fingerprint), found.pictures)
 
 
+def _joined(inputs: Inputs) -> bool:
+    """Whether `images` is a file of pictures; if not, it is a folder or None."""
+    if inputs.images is None or inputs.images.is_dir():
+        return False
+    if format_of(inputs.images) != "parquet":
+        raise DataError(f"{inputs.images}: no such folder of pictures, and no Parquet file.")
+    return True
+
+
 def _digests(source: Source) -> dict[str, str]:
     return {file.path: file.digest for file in source.files}
 
@@ -73,9 +83,7 @@ def _from_tables(inputs: Inputs) -> Read:
     source = open_source(inputs.files)
     if source.rows == 0:
         raise DataError(f"{source} has no rows.")
-    joined = inputs.images is not None and not inputs.images.is_dir() and format_of(inputs.images) == "parquet"
-    if inputs.images is not None and not joined and not inputs.images.is_dir():
-        raise DataError(f"{inputs.images}: no such folder of pictures, and no Parquet file.")
+    joined = _joined(inputs)
     layout = layout_of(source, inputs, joined)
     found = gather(_rows(source, layout), str(source), merge=layout.kind == "flat")
     found = replace(found, data=replace(found.data, columns=tuple(source.schema.names)))
