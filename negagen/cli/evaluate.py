@@ -160,7 +160,7 @@ def _by_name(models: list[str]) -> dict[str, str]:
         if name in out:
             # Runs are often .../before/model and .../after/model: the whole path tells them apart.
             name = path
-        if name in out:
+        if name in out or (not equals and path in out.values()):
             raise InputError(f"two models are named {name!r}: give them names, as in before={path}.")
         out[name] = path
     return out

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -96,7 +97,7 @@ def save_pictures(folder: Path, **named: tuple[str, ...] | str) -> Path:
     return folder
 
 
-def save_rows(path: Path, rows: Sequence[dict[str, object]]) -> Path:
+def save_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """A Parquet file of `rows`."""
     pq.write_table(pa.Table.from_pylist(list(rows)), path)
     return path

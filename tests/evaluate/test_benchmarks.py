@@ -267,8 +267,9 @@ def test_retrieval_files(tmp_path: Path) -> None:
     found = open_benchmark("coco-retrieval", tmp_path)
     assert isinstance(found, Retrieval)
     assert found.owners.tolist() == [0, 0]
-    images = [{"filename": "a.jpg", "filepath": "val2014", "split": split,
-               "sentences": [{"raw": "one"}, {"raw": "two"}, {"raw": "one"}]} for split in ("test", "train")]  # fmt: skip
+    said = [{"raw": "one"}, {"raw": "two"}, {"raw": "one"}]
+    row = {"filename": "a.jpg", "filepath": "val2014", "sentences": said}
+    images = [row | {"split": split} for split in ("test", "train")]
     write_json(tmp_path / "flickr30k" / "dataset_flickr30k.json", {"images": images})
     found = open_benchmark("flickr30k-retrieval", tmp_path)
     assert isinstance(found, Retrieval)
@@ -279,15 +280,15 @@ def test_retrieval_files(tmp_path: Path) -> None:
 
 def test_any_table_of_captions(tmp_path: Path) -> None:
     cell = {"bytes": picture("red"), "path": "r.png"}
-    rows = [{"image": cell, "image_id": 1, "caption": "a"}, {"image": cell, "image_id": 1, "caption": "b"},
+    rows: list[Any] = [{"image": cell, "image_id": 1, "caption": "a"}, {"image": cell, "image_id": 1, "caption": "b"},
             {"image": cell, "image_id": 2, "caption": "c"}, {"image": None, "image_id": 3, "caption": "d"}]  # fmt: skip
     found = open_benchmark(f"retrieval:mine={save_rows(tmp_path / 'r.parquet', rows)}")
     assert isinstance(found, Retrieval)
     assert found.name == "mine"
     assert found.owners.tolist() == [0, 0, 1]
     assert found.skipped == {"no picture is named": 1}
-    rows = [{"image": cell, "captions": ["a", "b"]}]
-    found = open_benchmark(f"retrieval:{save_rows(tmp_path / 'lists.parquet', rows)}")
+    listed = [{"image": cell, "captions": ["a", "b"]}]
+    found = open_benchmark(f"retrieval:{save_rows(tmp_path / 'lists.parquet', listed)}")
     assert isinstance(found, Retrieval)
     assert (found.name, found.captions) == ("lists", ("a", "b"))
 
@@ -295,7 +296,7 @@ def test_any_table_of_captions(tmp_path: Path) -> None:
 def test_the_generic_format_and_what_generate_writes(tmp_path: Path) -> None:
     cell = {"bytes": picture("red"), "path": "r.png"}
     negative = {"text": "a blue cat", "category": "replace_att"}
-    rows = [
+    rows: list[Any] = [
         {"image": cell, "caption": "a red cat", "positives": [{"text": "the cat is red"}], "negatives": [negative]},
         {"image": cell, "caption": "a red dog", "positives": None, "negatives": []},
         {"image": cell, "caption": "", "positives": [], "negatives": [negative]},

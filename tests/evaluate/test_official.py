@@ -1,4 +1,4 @@
-"""The official files, where the shared data lies beside the checkout: how many items, and what texts alone give away."""
+"""The official files, where the shared data lies beside the checkout: their counts, and what texts alone tell."""
 
 from __future__ import annotations
 

@@ -53,7 +53,9 @@ def test_hard_positives_and_text_only() -> None:
         item("first", "red", "red", "green", "blue", true=2),
         item("texts", "blue", "blue", "blue one", "red", true=2),
     )
-    found = run(Oracle(), Choices("pp", "text", items, "ITT", text_only=True, together="ITT", found=3)).result("model", "pp")
+    found = run(Oracle(), Choices("pp", "text", items, "ITT", text_only=True, together="ITT", found=3)).result(
+        "model", "pp"
+    )
     assert found.scores["accuracy"].value == 1
     assert found.scores["ITT"].value == pytest.approx(2 / 3)
     assert found.scores["TOT"].value == pytest.approx(2 / 3)
@@ -64,7 +66,9 @@ def test_pictures_are_chosen_and_matched() -> None:
     red, blue = Picture("", picture("red")), Picture("", picture("blue"))
     right = Item("1", "subject", "g", (red, blue), ("red",))
     wrong = Item("2", "verb", "g", (blue, red), ("red",))
-    score = run(Oracle(), Choices("svo", "image", (right, wrong), "accuracy", macro=True, found=2)).score("model", "svo")
+    score = run(Oracle(), Choices("svo", "image", (right, wrong), "accuracy", macro=True, found=2)).score(
+        "model", "svo"
+    )
     assert (score.value, score.chance) == (0.5, 0.5)
     pair = Item("1", "", "g", (red, blue), ("red", "blue"))
     turned = Item("2", "", "g", (red, blue), ("blue", "red"))
@@ -202,7 +206,8 @@ def test_a_gain_that_blind_judges_share_is_marked() -> None:
         items.append(Item(str(number), "c", own.key, (own,), texts))
     benchmark = Choices("mine", "text", tuple(items), "accuracy", found=80)
 
-    report = evaluate({"before": Oracle(blue_is_red=True), "after": Oracle()}, [benchmark])
+    models: Any = {"before": Oracle(blue_is_red=True), "after": Oracle()}
+    report = evaluate(models, [benchmark])
     names = {one.name for one in report.controls["mine"]}
     assert names == {"surface", "language-model"}
     (one,) = report.comparisons()
@@ -222,7 +227,7 @@ def test_a_gain_that_blind_judges_share_is_marked() -> None:
             shade = (texts.lengths[:, None] > 5).float()
             return shade * Oracle._features(self, features * 0 + 1) + (1 - shade) * features.flip(1) * -1
 
-    cheat = evaluate({"before": Oracle(blue_is_red=True), "after": Longest()}, [benchmark])
+    cheat = evaluate(models | {"after": Longest()}, [benchmark])
     (one,) = cheat.comparisons()
     assert one.with_text is not None
     assert one.against_text is not None

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tests.cli.conftest import Ran
+from tests.evaluate.oracle import picture, save_rows
+from tests.train import tiny
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models")
+    tiny.clip(folder / "first", width=16, layers=1)
+    tiny.clip(folder / "second", width=16, layers=1, seed=1)
+    tiny.siglip(folder / "siglip", width=16, layers=1)
+    return folder
+
+
+@pytest.fixture
+def held_out(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        colours = tuple(generator.choice(["red", "green", "blue"], 2))
+        negatives = [
+            {"text": "a blue cat on a table", "category": "replace_att"},
+            {"text": "a red dog on a table", "category": "replace_obj"},
+        ]
+        rows.append(
+            {
+                "image": {"bytes": picture(*colours, size=20 + number), "path": f"{number}.png"},
+                "image_id": number,
+                "caption": f"a red cat on a table {number}",
+                "positives": [{"text": "on a table is a red cat"}],
+                "negatives": negatives,
+            }
+        )
+    return save_rows(tmp_path / "held-out.parquet", rows)
+
+
+def test_models_side_by_side(run: Callable[..., Ran], models: Path, held_out: Path, tmp_path: Path) -> None:
+    figures, page, items = tmp_path / "e.json", tmp_path / "e.html", tmp_path / "items.parquet"
+    ran = run(
+        "evaluate", models / "first", f"other={models / 'second'}", models / "siglip",
+        "-b", f"generic:{held_out},retrieval:captions={held_out}", "--cache", tmp_path / "cache",
+        "--json", figures, "--html", page, "--items", items,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    for said in ("held-out  48 items", "captions  24 items", "first", "other", "siglip", "replace_att", "blind"):
+        assert said in ran.out
+    found = json.loads(figures.read_text())
+    assert list(found["models"]) == ["first", "other", "siglip"]
+    first = found["models"]["first"]["benchmarks"]["held-out"]
+    assert first["scores"]["accuracy"]["items"] == 48
+    assert set(first["categories"]["accuracy"]) == {"replace_att", "replace_obj"}
+    assert set(found["controls"]["held-out"]) == {"surface", "language-model"}
+    assert len(found["comparisons"]) == 4
+    table = pq.read_table(items)
+    right = [row["right"] for row in table.to_pylist()
+             if (row["model"], row["benchmark"], row["score"]) == ("first", "held-out", "accuracy")]  # fmt: skip
+    assert np.mean(right) == pytest.approx(first["scores"]["accuracy, all items alike"]["value"], abs=1e-5)
+    assert "<html" in page.read_text()
+    again = run(
+        "evaluate", models / "first", "-b", f"generic:{held_out}", "--cache", tmp_path / "cache", "--json", "-",
+        "--blind", "none",
+    )  # fmt: skip
+    second = json.loads(again.out)
+    assert second["models"]["first"]["encoded"] == {}
+    assert second["models"]["first"]["benchmarks"]["held-out"]["scores"]["accuracy"] == first["scores"]["accuracy"]
+    assert second["controls"]["held-out"] == {}
+
+
+def test_a_sample_says_that_it_is_one(run: Callable[..., Ran], models: Path, held_out: Path) -> None:
+    ran = run("evaluate", models / "first", "-b", f"generic:{held_out}", "--limit", 7, "--no-cache")
+    assert ran.code == 0, ran.err
+    assert "7 of 48 items  SUBSET" in ran.out
+
+
+def test_the_list_says_what_is_there(run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "comvg").mkdir()
+    (tmp_path / "comvg" / "ComVG.csv").write_text("id\n")
+    ran = run("evaluate", "--list", "--root", tmp_path)
+    assert ran.code == 0
+    lines = {line.split()[0]: line for line in ran.out.splitlines() if line and line[0] != " "}
+    assert "there" in lines["comvg"]
+    assert "missing" in lines["sugarcrepe"]
+    assert "sugarcrepe/add_att.json" in ran.out
+    assert "generic:" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name a model"),
+        (("MODEL",), "name benchmarks"),
+        (("MODEL", "-b", "sugarcrape", "--root", "ROOT"), "did you mean 'sugarcrepe'"),
+        (("MODEL", "-b", "sugarcrepe", "--root", "ROOT"), "lacks sugarcrepe/add_att.json"),
+        (("MODEL", "-b", "generic:ROOT/none.parquet"), "no such file"),
+        (("ROOT", "-b", "generic:FILE"), "no config.json"),
+        (("MODEL", "MODEL", "-b", "generic:FILE"), "two models"),
+        (("MODEL", "-b", "generic:FILE", "--blind", "surfaces"), "no attack is named 'surfaces'"),
+    ],
+)
+def test_what_cannot_be_used(
+    run: Callable[..., Ran], models: Path, held_out: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    names = {"MODEL": str(models / "first"), "ROOT": str(tmp_path), "FILE": str(held_out)}
+    given = []
+    for argument in arguments:
+        for name, value in names.items():
+            argument = argument.replace(name, value)
+        given.append(argument)
+    ran = run("evaluate", *given, "--no-cache")
+    assert ran.code == 2
+    assert said in ran.err
