@@ -13,6 +13,7 @@ from negagen.errors import TrainingError
 from negagen.train import models, patching, run
 from negagen.train.distributed import process_group
 from negagen.train.export import Card, export
+from negagen.train.lora import merge_lora
 from negagen.train.measured import Benchmarks, Measured
 from negagen.train.models import ContrastiveModel
 from negagen.train.patching import Point, interpolate
@@ -143,10 +144,11 @@ class Tuned:
 
 
 def conclude(model: ContrastiveModel, tuned: Tuned, measure: Measure) -> dict[str, Any]:
-    """Measure, patch as the recipe says, export; writes `report.json` and gives what it holds.
+    """Merge adapters, measure, patch as the recipe says, export; writes `report.json` and gives what it holds.
 
     `OUTPUT/model` is what the recipe ends in. Where that is patched, `OUTPUT/tuned` is the model at alpha 1.
     """
+    merge_lora(model)
     measured = {"before": tuned.before, "tuned": measure("tuned")}
     report: dict[str, Any] = dict(tuned.settings)
     patch = tuned.recipe.patching

@@ -13,6 +13,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from negagen.data import HuggingFaceTokenizer, Inputs, default_cache, prepare
-from negagen.errors import TrainingError
+from negagen.errors import ModelError, TrainingError
 from negagen.seeding import key_of
 from negagen.train import checkpoint, distributed, memory, metrics, models, run
 from negagen.train.ending import Tuned, conclude
@@ -90,11 +91,11 @@ def finetune(job: Job, watch: Watch = lambda _: None) -> dict[str, Any]:
     `TrainingError` for a device that is missing, a run that does not match the one resumed, a loss that is no number,
     or memory that does not suffice.
     """
-    with distributed.process_group(job.device) as device:
-        return _finetune(job, device, watch if distributed.is_main() else lambda _: None)
+    with distributed.process_group(job.device) as device, ExitStack() as ends:
+        return _finetune(job, device, watch if distributed.is_main() else lambda _: None, ends)
 
 
-def _finetune(job: Job, device: torch.device, watch: Watch) -> dict[str, Any]:
+def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> dict[str, Any]:
     recipe, settings, leads = job.recipe, job.recipe.model, distributed.is_main()
     job.benchmarks.check()
 
@@ -102,7 +103,10 @@ def _finetune(job: Job, device: torch.device, watch: Watch) -> dict[str, Any]:
     watch(Progress("preparing", detail=f"model {job.model}"))
     model = models.load(job.model, device=device)
     base = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
-    freeze(model, settings)
+    needs = recipe.objective().needs
+    if "bias" in needs and model.logit_bias is None:
+        raise ModelError(f"{job.model} has no logit bias, which recipe {recipe.name!r} needs: give a SigLIP.")
+    freeze(model, settings, job.seed)
 
     # The data: split by picture, so that no sibling of a held-out caption is trained on.
     data = prepare(
@@ -111,7 +115,6 @@ def _finetune(job: Job, device: torch.device, watch: Watch) -> dict[str, Any]:
         tell=lambda what, done, total: watch(Progress("preparing", done, total, detail=what)),
     )  # fmt: skip
     train, held = data.split(job.held_out, job.seed) if job.held_out else (data, None)
-    needs = recipe.objective().needs
     stager = Stager(
         model, recipe.batch.chunk, whole="local" in needs, anchors=recipe.retention.teacher != "none",
         pin=device.type == "cuda",
@@ -128,6 +131,8 @@ def _finetune(job: Job, device: torch.device, watch: Watch) -> dict[str, Any]:
     if start is not None:
         training.restore(checkpoint.load(start))
     sinks = metrics.open_sinks(job.output, job.log, config) if leads else []
+    for sink in sinks:
+        ends.callback(sink.close)
     encoder = Encoder(model, device, settings.precision, recipe.batch.chunk, "local" in needs, training.teacher)
 
     def measured(name: str) -> Measured:
@@ -202,8 +207,6 @@ def _finetune(job: Job, device: torch.device, watch: Watch) -> dict[str, Any]:
         facts = data_table([str(path) for path in job.inputs.files], {"captions": f"{len(train):,}"})
         tuned = Tuned(job.output, job.model, base, before, recipe, facts, told)
         report = {**conclude(model, tuned, measured), "notes": list(data.notes)}
-    for sink in sinks:
-        sink.close()
     distributed.barrier()
     return report
 

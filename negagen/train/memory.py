@@ -21,7 +21,7 @@ def explained(error: torch.OutOfMemoryError, recipe: Recipe, rows: int, resumabl
     settings, now = recipe.model, recipe.batch.chunk or rows
     have = torch.cuda.get_device_properties(0).total_memory / _GIB if torch.cuda.is_available() else 0
     chunked = f" in chunks of {now:,}" if recipe.batch.chunk else ""
-    cause = str(error).splitlines()[0].split(". ")[0]
+    cause = str(error).splitlines()[0].partition(" GPU ")[0].rstrip(".")
     lines = [
         f"too little memory on the GPU ({have:.0f} GiB) for a step of {rows:,} rows{chunked}: {cause}. What needs less:"
     ]

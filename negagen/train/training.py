@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from negagen.errors import RecipeError, TrainingError
+from negagen.seeding import key_of
 from negagen.train.checkpoint import Checkpoint
+from negagen.train.lora import add_lora
 from negagen.train.models import ContrastiveModel
 from negagen.train.optim import FlatGradients, adamw, update_average
 from negagen.train.recipe import Recipe
@@ -21,25 +23,31 @@ from negagen.train.step import trained
 from negagen.train.towers import Side
 
 
-def freeze(model: ContrastiveModel, settings: ModelSettings) -> None:
-    """Leave those parameters trainable that the recipe wants trained. Raises `RecipeError` for what cannot be done."""
+def freeze(model: ContrastiveModel, settings: ModelSettings, seed: int) -> None:
+    """Leave those parameters trainable that the recipe wants trained, and put adapters in; `seed` fixes how they begin.
+
+    Raises `RecipeError` for more blocks than a tower has, `ModelError` where adapters cannot be put in.
+    """
     model.requires_grad_(False)
     sides: tuple[Side, Side] = ("vision", "text")
-    for side, wanted in zip(sides, (settings.vision, settings.text), strict=True):
+    wanted = dict(zip(sides, (settings.vision, settings.text), strict=True))
+    for side, part in wanted.items():
         stages = model.towers.stages(side)
-        if wanted == "lora":
-            raise RecipeError(f"model.{side} = lora: low-rank adapters are not supported yet.")
-        if wanted.startswith("last:"):
-            count = int(wanted.removeprefix("last:"))
-            if count > len(stages) - 2:
-                raise RecipeError(f"model.{side} = {wanted}: that tower has {len(stages) - 2} blocks; or use train.")
+        if part.startswith("last:"):
+            count, blocks = int(part.removeprefix("last:")), len(stages) - 2
+            if count > blocks:
+                raise RecipeError(f"model.{side} = {part}: that tower has {blocks} blocks; use train.")
             stages = stages[-count - 1 :]
-        for part in (part for stage in stages for part in stage):
-            if wanted != "frozen":
-                part.requires_grad_(True)
-    model.network.logit_scale.requires_grad_(settings.logit_scale == "train")
+        if part not in ("frozen", "lora"):
+            for piece in (piece for stage in stages for piece in stage):
+                piece.requires_grad_(True)
+    network: Any = model.network
+    network.logit_scale.requires_grad_(settings.logit_scale == "train")
     if model.logit_bias is not None:
-        model.network.logit_bias.requires_grad_(settings.logit_scale == "train")
+        network.logit_bias.requires_grad_(settings.logit_scale == "train")
+    if adapted := [side for side, part in wanted.items() if part == "lora"]:
+        torch.manual_seed(key_of("lora", seed) >> 1)
+        add_lora(model, adapted, rank=settings.lora_rank, alpha=settings.lora_alpha)
 
 
 @dataclass
