@@ -286,9 +286,9 @@ def _benchmark(target: Console, report: Report, benchmark: str, changes: dict[tu
     if (more := len(own) - _MOST_CATEGORIES) > 0:
         target.print(f"  and {more} more categories, in the JSON")
     for reason, count in first.skipped.items():
-        target.print(f"  left out: {count:,}, {reason}")
+        target.print(f"  left out, {reason}: {count:,}")
     for reason, count in first.notes.items():
-        target.print(f"  {count:,} {reason}")
+        target.print(f"  {reason}: {count:,}")
     target.print()
 
 

@@ -16,6 +16,7 @@ _STYLE = """
 .change .pictures { flex: none; display: flex; gap: 6px; }
 .change img { width: 132px; height: 132px; object-fit: cover; border-radius: 6px; margin: 0; background: #eceef1; }
 .change .words { flex: 1; min-width: 0; }
+td small { white-space: nowrap; }
 .up { color: #24704a; font-weight: 600; } .down { color: #b3372a; font-weight: 600; }
 .flag { background: #fbeecf; color: #7a5200; border-radius: 4px; padding: 0 5px; font-size: 12px; }
 .subset { background: #e7ecfb; color: #2c468f; border-radius: 4px; padding: 0 5px; font-size: 12px; }
@@ -130,8 +131,8 @@ def _benchmark(report: Report, name: str, found: tuple[Comparison, ...]) -> str:
         ]  # fmt: skip
         head = ["paired", "difference", "better / worse", "p", "corrected", "wording tells", "wording misleads"]
         out += "<h3>Differences</h3>" + table(head, rows)
-    said = [f"left out: {count:,}, {escape(reason)}" for reason, count in first.skipped.items()]
-    said += [f"{count:,} {escape(reason)}" for reason, count in first.notes.items()]
+    said = [f"left out, {escape(reason)}: {count:,}" for reason, count in first.skipped.items()]
+    said += [f"{escape(reason)}: {count:,}" for reason, count in first.notes.items()]
     if first.missing > 0:
         said.insert(0, f"<b>This is a score over a subset: {first.extent}.</b>")
     return out + (f"<p class=note>{'; '.join(said)}.</p>" if said else "") + "</section>"

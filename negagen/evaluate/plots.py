@@ -49,7 +49,7 @@ def categories(report: Report, benchmark: str) -> str:
 def pareto(report: Report) -> str:
     """Composition against retention, a point a model; the line is what no model of the report beats in both."""
     points = [(report.retention(name), report.composition(name)) for name in report.names]
-    figure = new_figure(6.4, 4.2)
+    figure = new_figure(8.6, 3.6)
     axes = figure.add_subplot()
     x, y = (100 * np.array(side) for side in zip(*points, strict=True))
     best = [

@@ -127,9 +127,13 @@ def summarised(
         macro = _is_macro(benchmark, name) and any(one.categories)
         inside[name] = _inside(benchmark, one) if macro else np.ones(len(one), bool)
         summary[name] = _score(_some(one, inside[name].tolist()), macro=macro, seed=seed)
-        if macro and isinstance(benchmark, Choices):
-            summary[f"{name}, all items alike"] = _score(one, macro=False, seed=seed)
+        if isinstance(benchmark, Retrieval) and name.startswith("R@"):
+            continue  # its two parts are scores of their own
         categories[name] = _by_category(one, seed)
+        if macro:
+            summary[f"{name}, all items alike"] = _score(one, macro=False, seed=seed)
+        elif name == benchmark.headline and len(categories[name]) > 1:
+            summary[f"{name}, mean of categories"] = _score(one, macro=True, seed=seed)
     every = Counter(benchmark.skipped) + Counter(skipped)
     asked = len(benchmark.items) if isinstance(benchmark, Choices) else len(benchmark.images)
     return Result(

@@ -34,7 +34,7 @@ def generic(path: Path, name: str) -> Choices:
     for number, row in enumerate(rows):
         _add(found, row, path, number, image)
     return Choices(
-        name, "text", tuple(found.items), "accuracy", macro=True, found=found.found, skipped=dict(found.skipped),
+        name, "text", tuple(found.items), "accuracy", found=found.found, skipped=dict(found.skipped),
         notes=dict(found.notes),
     )  # fmt: skip
 
