@@ -60,12 +60,17 @@ def marked(caption: str, negative: str) -> str:
         if tag == "equal":
             out += old
         else:
-            out += (
-                (f"<del>{old}</del>" if old else "")
-                + (" " if old and new else "")
-                + (f"<ins>{new}</ins>" if new else "")
-            )
+            out += _tagged("del", old) + (" " if old and new else "") + _tagged("ins", new)
     return out
+
+
+def _tagged(tag: str, text: str) -> str:
+    """The text in the tag, but for the space around it."""
+    inner = text.strip()
+    if not inner:
+        return f"<{tag}>{text}</{tag}>" if text else ""
+    start = text.index(inner)
+    return f"{text[:start]}<{tag}>{inner}</{tag}>{text[start + len(inner) :]}"
 
 
 def table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:

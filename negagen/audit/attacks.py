@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Attack:
     """One judge's blind accuracy: over all pairs, and where the file names them by category and by rule.
 
     `gaps` are the caption's score minus the negative's, float64, of the pairs whose indices are `pairs` (int64): of
-    all, or of the sample that a slow judge was given.
+    all, or of the sample that a slow judge was given. `truncated` texts were longer than the judge reads, and cut.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Attack:
     by_rule: Mapping[str, Rate]
     gaps: NDArray[np.float64]
     pairs: NDArray[np.int64]
+    truncated: int = 0
 
     @property
     def title(self) -> str:
@@ -54,6 +55,7 @@ class Attack:
         return {
             "title": self.title,
             **self.overall.to_json(),
+            **({"truncated": self.truncated} if self.truncated else {}),
             "by_category": {name: one.to_json() for name, one in self.by_category.items()},
             "by_rule": {name: one.to_json() for name, one in self.by_rule.items()},
         }
@@ -98,7 +100,7 @@ def run_attacks(
         caption_folds = of_group[pairs.groups]
     out = []
     for name in wanted:
-        chosen = everything
+        chosen, cut = everything, 0
         if name == "surface":
             gaps = surface.gaps(pairs, pair_folds)
         elif name == "language-model":
@@ -107,8 +109,8 @@ def run_attacks(
             gaps = classifier.gaps(pairs, pair_folds)
         else:
             chosen = _sample(len(pairs), lm_limit, seed)
-            gaps = _causal_gaps(pairs, chosen, str(lm))
-        out.append(measured(name, pairs, chosen, gaps))
+            gaps, cut = _causal_gaps(pairs, chosen, str(lm))
+        out.append(replace(measured(name, pairs, chosen, gaps), truncated=cut))
     return tuple(out)
 
 
@@ -130,11 +132,12 @@ def _sample(pairs: int, limit: int | None, seed: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(draws)[:limit]).astype(np.int64)
 
 
-def _causal_gaps(pairs: Pairs, chosen: NDArray[np.int64], path: str) -> NDArray[np.float64]:
+def _causal_gaps(pairs: Pairs, chosen: NDArray[np.int64], path: str) -> tuple[NDArray[np.float64], int]:
+    """The gaps, and how many texts were cut."""
     scorer = import_module("negagen.judges.causal").CausalScorer(path)
 
     # A caption with several negatives in the sample is scored once.
     owners, inverse = np.unique(pairs.caption_of[chosen], return_inverse=True)
     texts = [pairs.captions[index] for index in owners] + [pairs.negatives[index] for index in chosen]
     scores = np.asarray(scorer.score(texts), np.float64)
-    return scores[: len(owners)][inverse] - scores[len(owners) :]
+    return scores[: len(owners)][inverse] - scores[len(owners) :], int(scorer.truncated)

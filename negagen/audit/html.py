@@ -8,6 +8,7 @@ from pathlib import Path
 
 from negagen.audit import plots
 from negagen.audit.attacks import Attack
+from negagen.audit.contents import Spread
 from negagen.audit.rates import Rate
 from negagen.audit.report import Audit
 from negagen.page import image, marked, page, table
@@ -64,6 +65,7 @@ def _attacks(audit: Audit) -> str:
     out = (
         "<section><h2>Blind accuracy</h2><p class=note>How often a judge that sees no picture picks the true caption."
         " 50% is what a coin gets: the text gives nothing away. Further off in either direction is worse."
+        " What rests on few pairs is faint."
         f"</p>{image(plots.accuracies(attacks, parts), 'Blind accuracy by attack and category')}"
     )
     out += _rates("category", attacks, parts)
@@ -95,7 +97,8 @@ def _rates(kind: str, attacks: Sequence[Attack], parts: dict[str, dict[str, Rate
 def _gaps(audit: Audit) -> str:
     return (
         "<section><h2>How sure the judges are</h2><p class=note>Score of the caption minus score of its negative."
-        " Negatives that give nothing away are as often left of zero as right of it.</p>"
+        " Negatives that give nothing away are as often left of zero as right of it. The outermost bars hold all that"
+        " is further out.</p>"
         f"{image(plots.gap_histograms(audit.attacks), 'Histograms of score gaps')}</section>"
     )
 
@@ -113,7 +116,11 @@ def _words(audit: Audit) -> str:
 def _contents(audit: Audit) -> str:
     one, pairs = audit.contents, max(1, len(audit.pairs))
     rows = [
-        [f"captions with {number} negatives", f"{count:,}", f"{count / max(1, len(audit.pairs.captions)):.1%}"]
+        [
+            f"captions with {number} negative{'' if number == 1 else 's'}",
+            f"{count:,}",
+            f"{count / max(1, len(audit.pairs.captions)):.1%}",
+        ]
         for number, count in one.per_caption.items()
     ][:12]
     rows += [
@@ -130,14 +137,17 @@ def _contents(audit: Audit) -> str:
         ["negatives that repeat one of the same caption", f"{one.repeated:,}", f"{one.repeated / pairs:.2%}"],
         ["pairs where the negative alone denies (no, not, without)", "", f"{one.denies_negative:.1%}"],
         ["pairs where the caption alone denies", "", f"{one.denies_caption:.1%}"],
-        ["words changed: mean, median, 90th percentile", "", _spread(one.words_changed)],
-        ["characters changed: mean, median, 90th percentile", "", _spread(one.characters_changed)],
+        *_spread("words changed", one.words_changed),
+        *_spread("characters changed", one.characters_changed),
     ]
     return f"<section><h2>Contents</h2>{table(['', 'number', 'share'], rows)}</section>"
 
 
-def _spread(spread: object) -> str:
-    return f"{getattr(spread, 'mean', 0):.1f}, {getattr(spread, 'median', 0):.0f}, {getattr(spread, 'p90', 0):.0f}"
+def _spread(what: str, spread: Spread) -> list[list[str]]:
+    return [
+        [f"{what}, on average", f"{spread.mean:.1f}", ""],
+        [f"{what}, at the 90th percentile", f"{spread.p90:.0f}", ""],
+    ]
 
 
 def _overlaps(audit: Audit) -> str:
@@ -182,11 +192,15 @@ def _samples(audit: Audit, samples: int) -> str:
 def _how(audit: Audit) -> str:
     settings = audit.settings
     fitted = "the file named as reference" if settings.get("reference") else "captions of other groups"
+    cut = sum(attack.truncated for attack in audit.attacks)
+    long = (
+        f" The language model read only the beginning of {cut:,} texts, which it has no positions for." if cut else ""
+    )
     return (
         "<section><h2>How it was measured</h2><p class=note>No judge scores what it was fitted on: the trained ones are"
         f" cross-fitted in {settings.get('folds', 5)} folds by group, the n-gram model is fitted on {fitted}. A group"
         " is the captions of one picture where the file tells, else one caption. A tie counts half. Intervals are 95%,"
         " Wilson's at the effective number of pairs under the cluster-robust variance by group."
-        f" Seed {settings.get('seed', 0)}; {audit.pairs.rows:,} rows read, layout {escape(audit.pairs.layout)}."
+        f" Seed {settings.get('seed', 0)}; {audit.pairs.rows:,} rows read, layout {escape(audit.pairs.layout)}.{long}"
         "</p></section>"
     )

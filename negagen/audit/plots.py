@@ -14,10 +14,14 @@ from negagen.figures import FAINT, INK, new_figure, plain, svg
 COLOURS = {"surface": "#8a8f98", "language-model": "#2a6fb0", "classifier": "#d1603d", "causal-lm": "#5f4b8b"}
 """A colour for each attack, told apart also by readers who see no red and green."""
 _MOST_LABELS = 24
+_FEW = 50
+"""Pairs below which a rate is drawn faintly: its interval says little."""
 
 
 def accuracies(attacks: Sequence[Attack], parts: Mapping[str, Mapping[str, Rate]]) -> str:
-    """Blind accuracy with its interval: a line for each of `parts` (a rate by attack), a dot an attack."""
+    """Blind accuracy with its interval: a line for each of `parts` (a rate by attack), named with its number of pairs, a
+    dot for each attack.
+    """
     names = list(parts)[:_MOST_LABELS]
     figure = new_figure(8.6, 0.75 + len(names) * (0.12 + 0.17 * len(attacks)))
     axes = figure.add_subplot()
@@ -26,15 +30,20 @@ def accuracies(attacks: Sequence[Attack], parts: Mapping[str, Mapping[str, Rate]
     for number, attack in enumerate(attacks):
         rates = [(place, parts[name][attack.name]) for place, name in enumerate(names) if attack.name in parts[name]]
         at = [place - 0.39 + step * (number + 0.5) for place, _ in rates]
-        middle = np.array([100 * one.accuracy for _, one in rates])
-        spans = np.array([[100 * (one.accuracy - one.low), 100 * (one.high - one.accuracy)] for _, one in rates])
-        axes.errorbar(
-            middle, at, xerr=np.maximum(spans, 0).reshape(-1, 2).T, fmt="o", markersize=5, capsize=2.5,
-            color=COLOURS[attack.name], label=attack.title, zorder=3,
-        )  # fmt: skip
+        many = [one.pairs >= _FEW for _, one in rates]
+        for known in (True, False):
+            shown = [(y, one) for y, (_, one), enough in zip(at, rates, many, strict=True) if enough is known]
+            middle = np.array([100 * one.accuracy for _, one in shown])
+            spans = np.array([[100 * (one.accuracy - one.low), 100 * (one.high - one.accuracy)] for _, one in shown])
+            axes.errorbar(
+                middle, [y for y, _ in shown], xerr=np.maximum(spans, 0).reshape(-1, 2).T, fmt="o", markersize=5,
+                capsize=2.5, color=COLOURS[attack.name], alpha=1 if known else 0.3,
+                label=attack.title if known else None, zorder=3,
+            )  # fmt: skip
     for place in range(1, len(names)):
         axes.axhline(place - 0.5, color=FAINT, linewidth=0.6)
-    axes.set_yticks(range(len(names)), names)
+    sizes = [max(one.pairs for one in parts[name].values()) for name in names]
+    axes.set_yticks(range(len(names)), [f"{name}  {size:,}" for name, size in zip(names, sizes, strict=True)])
     axes.set_ylim(len(names) - 0.5, -0.5)
     lows = [100 * one.low for name in names for one in parts[name].values()]
     axes.set_xlim(min(40, *lows, 50) - 2, 102)
@@ -63,6 +72,7 @@ def gap_histograms(attacks: Sequence[Attack]) -> str:
         axes.locator_params(axis="x", nbins=5)
         plain(axes)
         axes.spines["left"].set_visible(False)
+    figure.set_layout_engine("constrained", w_pad=0.12)
     figure.supxlabel("score of the caption minus score of the negative", fontsize=9, color=INK)
     return svg(figure)
 

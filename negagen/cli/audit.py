@@ -171,6 +171,7 @@ def _show(target: Console, found: Audit) -> None:
         ),
         ("words that speak for a caption", ", ".join(word.word.replace(" ", "␣") for word in found.for_captions[:10])),
     ]
+    lines += [("texts cut by " + one.name, f"{one.truncated:,}") for one in found.attacks if one.truncated]
     lines += [(f"overlap with {Path(one.benchmark).name}", _shared(one)) for one in found.overlaps]
     for name, value in lines:
         target.print(Text(f"  {name:<33} {value}"))

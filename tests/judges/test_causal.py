@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,31 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
         CausalScorer(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="no causal language model"):
         CausalScorer(tmp_path)
+
+
+def test_long_texts_are_cut_and_counted(folder: Path) -> None:
+    scorer = CausalScorer(folder, device="cpu")
+    long = "a dog sits on the red bed " * 10
+    assert scorer.score([long, "a dog"])[0] == pytest.approx(scorer.score([" ".join(long.split()[:31])])[0], abs=1e-5)
+    assert scorer.truncated == 1
+
+
+def test_gaps_do_not_depend_on_what_else_is_scored(folder: Path) -> None:
+    scorer = CausalScorer(folder, device="cpu")
+    scores = scorer.score(TEXTS)
+    assert scorer.gaps(TEXTS[0], TEXTS[1:]) == pytest.approx(scores[1:] - scores[0], abs=1e-5)
+    assert scorer.gaps(TEXTS[0], []).shape == (0,)
+
+
+def test_a_device_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ModelError, match="device 'nonsense'"):
+        CausalScorer(folder, device="nonsense")
+
+
+def test_the_fingerprint_is_of_the_files(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert CausalScorer(copy).fingerprint == CausalScorer(folder).fingerprint
+    config = copy / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert CausalScorer(copy).fingerprint != CausalScorer(folder).fingerprint
