@@ -62,14 +62,12 @@ def calibrated(right: Tensor, wrong: Tensor, features: Features, gamma: float, s
     total = torch.cat([right.unsqueeze(1), wrong + log_weights(features)], dim=1).logsumexp(1)
     share = smoothing / (count + 1)
     terms = (1 - smoothing + share) * _focal_entropy(right - total, gamma)
-    # Any finite value will do where weights are 0; what stands there now may be too large to square.
-    log_wrong = (wrong - total.unsqueeze(1)).masked_fill(weights <= 0, -1.0)
-    terms = terms + share * (weights * _focal_entropy(log_wrong, gamma)).sum(1)
+    terms = terms + share * (weights * _focal_entropy(wrong - total.unsqueeze(1), gamma)).sum(1)
     return mean_over(terms, (count > 0).to(terms.dtype))
 
 
 def _focal_entropy(log_p: Tensor, gamma: float) -> Tensor:
-    log_p = log_p.clamp(max=0.0)  # rounding may leave it above
+    log_p = log_p.clamp(max=0.0)  # rounding may leave it above, and what stands in a masked slot is no probability
     return -(-torch.expm1(log_p)).pow(gamma) * log_p
 
 

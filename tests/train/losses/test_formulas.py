@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from negagen.train.losses import LOSSES, Features
+from negagen.train.losses.features import mean_over
 from tests.train.losses import reference
 from tests.train.losses.batches import LEAVES, batch, gradients, leaves, mapped, rows_of
 
@@ -273,6 +274,15 @@ def test_extreme_logits_give_finite_gradients(name: str, words: dict[str, Any]) 
         loss, found = with_gradients(name, sure, words)
         assert bool(loss.isfinite())
         assert all(bool(gradient.isfinite().all()) for gradient in found.values())
+
+
+def test_a_mean_does_not_see_values_of_no_weight() -> None:
+    values = torch.tensor([1.0, float("nan"), 3.0, float("inf")], requires_grad=True)
+    mean = mean_over(values, torch.tensor([1.0, 0.0, 3.0, 0.0]))
+    (gradient,) = torch.autograd.grad(mean, [values])
+    assert float(mean.detach()) == 2.5
+    assert gradient.tolist() == [0.25, 0.0, 0.75, 0.0]
+    assert float(mean_over(values, torch.zeros(4)).detach()) == 0
 
 
 @settings(deadline=None, max_examples=60)
