@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +114,7 @@ class HardNegatives:
     seed, epoch and row give the same negatives in any process, batch or order. It pickles as where it lies on disk.
 
     Args:
-        data: see `negagen.data.read_texts` for files.
+        data: the training set; `HardNegatives.open` reads files.
         k: at most so many a row.
         categories: weights by category, or the names of those wanted.
         weights: draw in proportion to each negative's own weight too.
@@ -124,6 +126,30 @@ class HardNegatives:
     ) -> None:
         self._data = data
         self._draw = Draw(data.negatives, k, seed=seed, categories=categories, confidence=weights)
+
+    @classmethod
+    def open(
+        cls,
+        files: Sequence[str | Path],
+        *,
+        cache: Path,
+        caption_column: str | None = None,
+        k: int = 4,
+        categories: Categories = None,
+        weights: bool = False,
+        seed: int = 0,
+    ) -> HardNegatives:
+        """Those of `files`, a row for each row there; what is read of them lies in `cache`, for the next time too.
+
+        Raises:
+            InputError, DataError: a file or column that cannot be read.
+            OutputError: `cache` cannot be written to.
+        """
+        from negagen.data.reading import read_texts, texts_fingerprint
+
+        place = cache / "texts" / texts_fingerprint(files, caption_column)
+        data = TrainingSet.open(place) if place.exists() else read_texts(files, caption_column).save(place)
+        return cls(data, k, categories, weights, seed)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -138,5 +164,5 @@ class HardNegatives:
         drawn = self._draw(np.asarray(rows, np.int64), epoch)
         there = drawn >= 0
         texts = self._data.texts.take(self._data.negatives.texts[drawn[there]])
-        ends = np.cumsum(there.sum(axis=1)).tolist()
-        return [texts[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        ends = [0, *np.cumsum(there.sum(axis=1)).tolist()]
+        return [texts[start:end] for start, end in pairwise(ends)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,14 +47,16 @@ class Gathered:
     first: NDArray[np.int64]
 
 
-def gather(chunks: Iterable[Rows], source: str, merge: bool) -> Gathered:
+def gather(chunks: Iterable[Rows], source: str, *, merge: bool, every: bool = False) -> Gathered:
     """Bring `chunks` together. With `merge`, rows that follow one another with the same caption and picture are one.
+
+    With `every`, rows that cannot be used are kept too, a null caption as an empty one.
 
     Raises:
         DataError: not one row has a caption and a picture.
     """
     omitted: Counter[str] = Counter()
-    kept = [_usable(chunk, omitted) for chunk in chunks]
+    kept = [_filled(chunk) if every else _usable(chunk, omitted) for chunk in chunks]
     kept = [chunk for chunk in kept if len(chunk.numbers)]
     if not kept:
         raise DataError(f"{source}: no row can be trained on ({counted(omitted) or 'it has no rows'}).")
@@ -81,6 +83,12 @@ def gather(chunks: Iterable[Rows], source: str, merge: bool) -> Gathered:
 def counted(omitted: Counter[str]) -> str:
     """The counts as a phrase: "3 rows without a caption, 1 row without a picture"."""
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(omitted.items()))
+
+
+def _filled(chunk: Rows) -> Rows:
+    captions, pictures = (plain(column).fill_null("") for column in (chunk.captions, chunk.pictures))
+    groups = None if chunk.groups is None else plain(chunk.groups)
+    return replace(chunk, captions=captions, pictures=pictures, groups=groups)
 
 
 def _usable(chunk: Rows, omitted: Counter[str]) -> Rows:

@@ -16,7 +16,7 @@ from negagen.data.trainingset import listed
 from negagen.errors import DataError
 
 Kind = Literal["rows", "flat", "negclip", "captions"]
-Where = Literal["paths", "bytes", "joined"]
+Where = Literal["paths", "bytes", "joined", "nowhere"]
 
 _PATHS = ("image", "filepath", "file_path", "image_path", "filename", "file_name", "path")
 
@@ -46,7 +46,8 @@ class Layout:
 
     `kind` is "rows" (one row a caption, with lists of negatives or none), "flat" (one row a negative), "negclip"
     (lists written into cells of text) or "captions" (one row a picture, with a list of captions). `where` the
-    pictures are: "paths" in `image`, "bytes" in `image`, or "joined" by `image_id` to another file.
+    pictures are: "paths" in `image`, "bytes" in `image`, "joined" by `image_id` to another file, or "nowhere", where
+    only texts are wanted.
     """
 
     kind: Kind
@@ -60,15 +61,15 @@ class Layout:
     @property
     def columns(self) -> list[str]:
         """All that are read, but the bytes of pictures that an id stands for."""
-        image = None if self.where == "joined" or (self.where == "bytes" and self.image_id) else self.image
+        image = None if self.where == "bytes" and self.image_id else self.image
         names = [self.caption, self.negatives, self.positives, image, self.image_id]
         if self.kind == "flat":
             names += ["negative_category", "negative_weight", "negative_edits"]
         return [name for name in names if name]
 
 
-def layout_of(source: Source, inputs: Inputs, joined: bool) -> Layout:
-    """The layout of `source`; `joined` tells that its pictures are in another file, to be found by their ids.
+def layout_of(source: Source, inputs: Inputs, elsewhere: Literal["joined", "nowhere"] | None = None) -> Layout:
+    """The layout of `source`; `elsewhere` tells that its pictures are in another file, or not wanted.
 
     Raises:
         DataError: there are no captions or no pictures, or a column that was named is missing or of another type.
@@ -77,13 +78,13 @@ def layout_of(source: Source, inputs: Inputs, joined: bool) -> Layout:
     kind, caption, negatives = _texts(source, inputs)
     positives = "positives" if "positives" in schema.names and is_lists(schema.field("positives").type) else None
     ids = image_ids(source, inputs.image_id_column)
-    image = None if joined else _image(source, inputs)
-    if joined and ids is None:
+    image = None if elsewhere else _image(source, inputs)
+    if elsewhere == "joined" and ids is None:
         raise DataError(
             f"{source} has no column 'image_id' that says which picture of {inputs.images} belongs to a row; it has"
             f" {listed(schema.names)}. Name the column with --image-id-column, or give --images a folder."
         )
-    where: Where = "joined" if image is None else "bytes" if holds_bytes(source, image) else "paths"
+    where: Where = elsewhere or ("bytes" if image and holds_bytes(source, image) else "paths")
     return Layout(kind, caption, negatives, None if kind != "rows" else positives, image, ids, where)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +66,27 @@ def read(inputs: Inputs) -> Read:
     return Read(replace(found.data, fingerprint=fingerprint), found.pictures)
 
 
+def read_texts(files: Sequence[str | Path], caption_column: str | None = None) -> TrainingSet:
+    """Captions, negatives and positives of `files` without pictures, a row for each of theirs (of a flat file: for each
+    caption). What a caption is in is its group, where the file has no `image_id`.
+
+    Raises:
+        InputError, DataError: as `read`, but for pictures.
+    """
+    inputs = Inputs(files, caption_column=caption_column)
+    source = open_source(files)
+    layout = layout_of(source, inputs, "nowhere")
+    found = gather(_rows(source, layout), str(source), merge=layout.kind == "flat", every=True)
+    fingerprint = texts_fingerprint(files, caption_column)
+    return replace(found.data, fingerprint=fingerprint, columns=tuple(source.schema.names))
+
+
+def texts_fingerprint(files: Sequence[str | Path], caption_column: str | None = None) -> str:
+    """The fingerprint of what `read_texts` gives."""
+    whole = fingerprint_of(Inputs(files, caption_column=caption_column))
+    return hashlib.blake2b(f"texts {whole}".encode(), digest_size=16).hexdigest()
+
+
 def _joined(inputs: Inputs) -> bool:
     """Whether `images` is a file of pictures; if not, it is a folder or None."""
     if inputs.images is None or inputs.images.is_dir():
@@ -84,7 +105,7 @@ def _from_tables(inputs: Inputs) -> Read:
     if source.rows == 0:
         raise DataError(f"{source} has no rows.")
     joined = _joined(inputs)
-    layout = layout_of(source, inputs, joined)
+    layout = layout_of(source, inputs, "joined" if joined else None)
     found = gather(_rows(source, layout), str(source), merge=layout.kind == "flat")
     found = replace(found, data=replace(found.data, columns=tuple(source.schema.names)))
     if joined and inputs.images is not None:
@@ -120,11 +141,12 @@ def _chunk(table: pa.Table, numbers: NDArray[np.int64], layout: Layout, source: 
 
     ids = column(layout.image_id)
     ids = None if ids is None else ids.cast(pa.large_string()) if pa.types.is_integer(ids.type) else ragged.plain(ids)
-    images = column(layout.image) if layout.image in table.column_names else None
-    pictures = ids if images is None else _names(images, layout)
-    if pictures is None:
-        raise DataError(f"{source} has neither a column of pictures nor one of their ids.")
     captions = _whole(table.column(layout.caption))
+    if layout.image in table.column_names:
+        pictures = _names(_whole(table.column(layout.image)), layout)
+    else:
+        # Where there are no pictures, a caption is its own.
+        pictures = captions if layout.where == "nowhere" else ids
     if layout.kind == "captions":
         owners = pc.list_parent_indices(captions)
         captions, pictures = pc.list_flatten(captions), pictures.take(owners)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from negagen.batch.table import TableNegator
+from negagen.seeding import key_of
 from tests.batch.standin import SwapNegator
 
 Members = Mapping[str, Mapping[str, Any]]
@@ -43,14 +44,8 @@ class WordTokenizer:
         return self._length
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        return [
-            [
-                1,
-                *[3 + int.from_bytes(w.encode()[:3].ljust(3), "big") % 60000 for w in text.split()][: self._length - 2],
-                2,
-            ]
-            for text in texts
-        ]
+        words = [text.split()[: self._length - 2] for text in texts]
+        return [[1, *(3 + key_of(word) % 65521 for word in some), 2] for some in words]
 
 
 def picture(number: int, size: tuple[int, int] = (48, 40), kind: str = "JPEG") -> bytes:
@@ -64,9 +59,8 @@ def picture(number: int, size: tuple[int, int] = (48, 40), kind: str = "JPEG") -
 
 def caption(number: int) -> str:
     """A caption, different for the first 42 numbers."""
-    return (
-        f"a {COLOURS[number % 7]} {THINGS[number % 6]} beside a {COLOURS[(number + 3) % 7]} {THINGS[(number + 1) % 6]}"
-    )
+    colours, things = (COLOURS[number % 7], COLOURS[(number + 3) % 7]), (THINGS[number % 6], THINGS[(number + 1) % 6])
+    return f"a {colours[0]} {things[0]} beside a {colours[1]} {things[1]}"
 
 
 def negative(text: str, old: str, new: str, category: str = "replace_att", weight: float = 1.0) -> dict[str, Any]:
