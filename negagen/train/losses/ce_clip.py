@@ -15,7 +15,6 @@ from negagen.train.losses.features import (
     negative_weights,
     own_negative,
     own_positive,
-    wide,
 )
 from negagen.types import CATEGORIES
 
@@ -57,5 +56,5 @@ def intra_modal(features: Features) -> Tensor:
     are false of the picture that the caption is true of.
     """
     right = own_positive(features)
-    wrong = all_negatives(features, wide(features.text))
-    return (torch.cat([right.unsqueeze(1), wrong], dim=1).logsumexp(1) - right).mean()
+    wrong = all_negatives(features, features.text).logsumexp(1)
+    return (torch.logaddexp(right, wrong) - right).mean()

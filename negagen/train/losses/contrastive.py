@@ -18,6 +18,7 @@ from negagen.train.losses.features import (
     present,
     products,
     siblings,
+    wide,
 )
 
 
@@ -41,7 +42,8 @@ def negclip(features: Features, *, columns: Literal["batch", "own"] = "batch") -
         further = all_negatives(features, features.image)
     else:
         further = own_negative(features) + log_weights(features)
-    to_text = torch.cat([logits, further], dim=1).logsumexp(1) - right
+    # Two sums and not one over both side by side: that copy would be the largest tensor of the step.
+    to_text = torch.logaddexp(logits.logsumexp(1), further.logsumexp(1)) - right
     return 0.5 * (to_text.mean() + (logits.logsumexp(0) - right).mean())
 
 
@@ -50,7 +52,7 @@ def clip_where(features: Features, text: Tensor, valid: Tensor) -> Tensor:
 
     An image without a text is no row, but a column for the other rows' texts; 0 if no text exists.
     """
-    logits = features.scale * products(features.image, present(text, valid))
+    logits = products(features.scale * wide(features.image), present(text, valid))
     kin = siblings(features)
     if kin is not None:
         logits = logits.masked_fill(kin, MASKED)

@@ -108,10 +108,14 @@ def wide(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
-def products(left: Tensor, right: Tensor) -> Tensor:
-    """Scalar products of [M, D] with [N, D] as [M, N], for features cosines."""
+def products(left: Tensor, right: Tensor, offset: Tensor | None = None) -> Tensor:
+    """Scalar products of [M, D] with [N, D] as [M, N]; `offset` [N] is added to each row.
+
+    Where logits are wanted, scale the features: a scaled [M, N] would be kept for the scale's gradient.
+    """
     with torch.autocast(left.device.type, enabled=False):
-        return wide(left) @ wide(right).T
+        left, right = wide(left), wide(right).T
+        return left @ right if offset is None else torch.addmm(offset, left, right)
 
 
 def rowwise(left: Tensor, right: Tensor) -> Tensor:
@@ -142,7 +146,7 @@ def siblings(features: Features) -> Tensor | None:
 
 def caption_logits(features: Features) -> Tensor:
     """s⟨i_b, t_c⟩ as [B, B], masked where c is another caption of b's picture."""
-    logits = features.scale * products(features.image, features.text)
+    logits = products(features.scale * wide(features.image), features.text)
     kin = siblings(features)
     return logits if kin is None else logits.masked_fill(kin, MASKED)
 
@@ -160,7 +164,7 @@ def own_negative(features: Features) -> Tensor:
 def all_negatives(features: Features, anchors: Tensor) -> Tensor:
     """s⟨a_b, n_ck⟩ + log w_ck as [B, B K], for anchors a [B, D] and the negatives of all rows; masked where none is."""
     flat = present(features.negatives, features.mask).flatten(0, 1)
-    return features.scale * products(anchors, flat) + log_weights(features).flatten()
+    return products(features.scale * wide(anchors), flat, log_weights(features).flatten())
 
 
 def has_negative(features: Features) -> Tensor:

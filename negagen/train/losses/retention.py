@@ -25,8 +25,8 @@ def retention(features: Features, *, temperature: Annotated[float, Field(gt=0)] 
     """
     image, text = _anchors(features)
     scale = features.scale.detach() / temperature
-    student = scale * products(features.image, features.text)
-    teacher = scale * products(image, text)
+    student = products(scale * wide(features.image), features.text)
+    teacher = products(scale * wide(image), text)
     return 0.5 * (_divergence(teacher, student) + _divergence(teacher.T, student.T))
 
 

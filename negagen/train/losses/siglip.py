@@ -16,6 +16,7 @@ from negagen.train.losses.features import (
     present,
     products,
     siblings,
+    wide,
 )
 
 
@@ -29,7 +30,8 @@ def siglip(features: Features, *, columns: Literal["none", "own", "batch"] = "ow
     """
     if features.bias is None:
         raise TrainingError("loss 'siglip' needs a model with a logit bias, such as SigLIP; this one has none")
-    logits = features.scale * products(features.image, features.text) + features.bias
+    image = features.scale * wide(features.image)
+    logits = products(image, features.text) + features.bias
     # -log sigmoid(z x) = softplus(-z x); on the diagonal z is 1.
     pairs = softplus(torch.diagonal_scatter(logits, -logits.diagonal()))
     kin = siblings(features)
@@ -41,6 +43,6 @@ def siglip(features: Features, *, columns: Literal["none", "own", "batch"] = "ow
         total = total + (weights * softplus(own_negative(features) + features.bias)).sum()
     elif columns == "batch":
         flat = present(features.negatives, features.mask).flatten(0, 1)
-        further = features.scale * products(features.image, flat) + features.bias
+        further = products(image, flat) + features.bias
         total = total + torch.mv(softplus(further), weights.flatten()).sum()
     return total / features.rows
