@@ -19,9 +19,7 @@ _FEW = 50
 
 
 def accuracies(attacks: Sequence[Attack], parts: Mapping[str, Mapping[str, Rate]]) -> str:
-    """Blind accuracy with its interval: a line for each of `parts` (a rate by attack), named with its number of pairs, a
-    dot for each attack.
-    """
+    """Blind accuracy with its interval: a line for each of `parts` (a rate by attack) with its number of pairs."""
     names = list(parts)[:_MOST_LABELS]
     figure = new_figure(8.6, 0.75 + len(names) * (0.12 + 0.17 * len(attacks)))
     axes = figure.add_subplot()

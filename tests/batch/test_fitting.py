@@ -9,6 +9,7 @@ import pytest
 from negagen.batch import Job, NegatorSpec, generate
 from negagen.batch.fitting import Captions, with_model
 from negagen.batch.source import open_source
+from negagen.errors import InputError
 
 SPEC = NegatorSpec({"k": 2, "blindness": "balanced"})
 
@@ -34,18 +35,49 @@ def test_a_run_fits_its_own_model(captions: Path, tmp_path: Path) -> None:
 
 def test_the_model_is_kept_for_a_resumed_run(captions: Path, tmp_path: Path) -> None:
     source = open_source([captions])
-    first = with_model(SPEC, Captions(source, "caption", "image_id", source.rows), tmp_path)
+    first, _ = with_model(SPEC, Captions(source, "caption", "image_id", source.rows), tmp_path)
     path = Path(str(first.options["model"]))
     before = path.stat().st_mtime_ns
-    again = with_model(SPEC, Captions(source, "caption", "image_id", source.rows), tmp_path)
+    again, _ = with_model(SPEC, Captions(source, "caption", "image_id", source.rows), tmp_path)
     assert again == first
     assert path.stat().st_mtime_ns == before
-    other = with_model(SPEC, Captions(source, "caption", None, source.rows), tmp_path)
+    other, _ = with_model(SPEC, Captions(source, "caption", None, source.rows), tmp_path)
     assert other != first
 
 
 def test_few_captions_are_served_by_the_bundled_model(captions: Path, tmp_path: Path) -> None:
     source = open_source([captions])
-    spec = with_model(SPEC, Captions(source, "caption", None, 500), tmp_path)
+    spec, _ = with_model(SPEC, Captions(source, "caption", None, 500), tmp_path)
     assert spec == SPEC
     assert not list(tmp_path.iterdir())
+
+
+def test_a_reference_is_fitted_on_instead(captions: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.parquet"
+    pq.write_table(pq.read_table(captions).slice(0, 30).select(["caption"]), small)
+    told: list[tuple[str, int, int]] = []
+    out = tmp_path / "out.parquet"
+    report = generate(
+        Job([small], out, SPEC, reference=captions), lambda now: told.append((now.step, now.done, now.rows))
+    )
+    assert report.config["model"] != generate(Job([small], tmp_path / "bundled.parquet", SPEC)).config["model"]
+    assert {step for step, _, _ in told} == {"", "drawing samples", "fitting weights"}
+    assert all(done <= of for _, done, of in told)
+    fitted = [step for step, _, _ in told if step]
+    assert [step for step, _, _ in told][: len(fitted)] == fitted
+
+
+def test_references_that_will_not_do(captions: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.parquet"
+    pq.write_table(pq.read_table(captions).slice(0, 30), small)
+    for spec, reference, wrong in (
+        (SPEC, small, "30 captions"),
+        (NegatorSpec({"k": 2, "blindness": "off"}), captions, "--blindness off"),
+        (NegatorSpec({**SPEC.options, "model": "m.npz"}), captions, "give one of them"),
+    ):
+        with pytest.raises(InputError, match=wrong):
+            generate(Job([small], tmp_path / "out.parquet", spec, reference=reference))
+    other = tmp_path / "other.parquet"
+    pq.write_table(pq.read_table(captions).rename_columns(["text", "image_id"]), other)
+    with pytest.raises(InputError, match=r"reference.*--column"):
+        generate(Job([small], tmp_path / "out.parquet", SPEC, reference=other))
