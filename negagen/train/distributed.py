@@ -26,7 +26,9 @@ from torch.nn.functional import pad
 from negagen.errors import TrainingError
 from negagen.train.losses.features import Features, wide
 
-_TIMEOUT: Final = timedelta(minutes=30)
+# Long: the others wait while the first one measures the model on benchmarks. `torchrun` ends all when one dies.
+_TIMEOUT: Final = timedelta(hours=6)
+_OF_TORCHRUN: Final = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def world_size() -> int:
@@ -55,12 +57,16 @@ def process_group(device: str = "auto") -> Iterator[torch.device]:
     """Join the processes that `torchrun` started, if it did, and leave them in the end; gives this one's device.
 
     `device` is "auto" (a GPU if there is one), "cpu" or "cuda"; ranks of a host take its GPUs in turn. Ranks talk by
-    NCCL, on the CPU by gloo. Raises `TrainingError` if there are fewer GPUs than ranks, or none where one is asked for.
+    NCCL, on the CPU by gloo. Raises `TrainingError` if there are fewer GPUs than ranks, or none where one is asked for,
+    and if the environment is only half that of `torchrun`.
     """
     place = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = torch.device(device)
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise TrainingError(f"--device {device}: no such device; give auto, cpu, cuda or cuda:N") from None
     if chosen.type == "cuda":
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not found:
@@ -73,6 +79,11 @@ def process_group(device: str = "auto") -> Iterator[torch.device]:
     if "WORLD_SIZE" not in os.environ:
         yield chosen
         return
+    missing = [name for name in _OF_TORCHRUN if name not in os.environ]
+    if missing:
+        raise TrainingError(
+            f"WORLD_SIZE is set, but not {', '.join(missing)}: start all processes by torchrun, or unset WORLD_SIZE"
+        )
     backend = "nccl" if chosen.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=_TIMEOUT, device_id=chosen if backend == "nccl" else None)
     try:

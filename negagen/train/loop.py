@@ -97,6 +97,7 @@ def finetune(job: Job, watch: Watch = lambda _: None) -> dict[str, Any]:
 
 def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> dict[str, Any]:
     recipe, settings, leads = job.recipe, job.recipe.model, distributed.is_main()
+    metrics.check_sinks(job.log)
     job.benchmarks.check()
 
     # The model, as it comes; its weights are what patching goes back to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from negagen.atomic import explained, written_aside
 from negagen.errors import TrainingError
+from negagen.ruleset import nearest
 
 FILE: Final = "metrics.jsonl"
 SINKS: Final = ("tensorboard", "wandb")
@@ -46,10 +48,8 @@ class TensorBoard:
     """Event files in `RUN/tensorboard`."""
 
     def __init__(self, run: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise TrainingError('--log tensorboard needs: pip install "negagen[tensorboard]"') from error
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer: Any = SummaryWriter(str(run / "tensorboard"))
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -64,10 +64,8 @@ class Wandb:
     """A wandb run named as the run's folder; WANDB_PROJECT, WANDB_MODE and the rest of its variables hold."""
 
     def __init__(self, run: Path, config: Mapping[str, Any]) -> None:
-        try:
-            import wandb
-        except ImportError as error:
-            raise TrainingError('--log wandb needs: pip install "negagen[wandb]"') from error
+        import wandb
+
         self._run: Any = wandb.init(name=run.name, dir=str(run), config=dict(config))
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -85,16 +83,22 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
             yield f"{prefix}{name}", float(value)
 
 
-def open_sinks(run: Path, names: Sequence[str], config: Mapping[str, Any]) -> list[Sink]:
-    """The JSONL file and the sinks named. Raises `TrainingError` for an unknown name or a package not installed."""
-    from negagen.ruleset import nearest
-
-    sinks: list[Sink] = []
-    for name in dict.fromkeys(names):
+def check_sinks(names: Sequence[str]) -> None:
+    """Raise `TrainingError` for an unknown name, or a package that is not installed."""
+    for name in names:
         if name not in SINKS:
             raise TrainingError(f"--log {name}: no such place for metrics{nearest(name, SINKS)}.")
-        sinks.append(TensorBoard(run) if name == "tensorboard" else Wandb(run, config))
-    return [Jsonl(run), *sinks]
+        if importlib.util.find_spec(name) is None:
+            raise TrainingError(f'--log {name} needs: pip install "negagen[{name}]"')
+
+
+def open_sinks(run: Path, names: Sequence[str], config: Mapping[str, Any]) -> list[Sink]:
+    """The JSONL file and the sinks named; raises as `check_sinks` does."""
+    check_sinks(names)
+    others: list[Sink] = [
+        TensorBoard(run) if name == "tensorboard" else Wandb(run, config) for name in dict.fromkeys(names)
+    ]
+    return [Jsonl(run), *others]
 
 
 def forget_after(run: Path, step: int) -> None:
