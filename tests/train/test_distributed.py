@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import fields
 from typing import Any
 
@@ -102,6 +103,30 @@ def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not distributed.any_rank(False)
         assert distributed.from_main(3) == 3
         assert float(distributed.sum_over_ranks(torch.tensor(2.0))) == 2
+
+
+def test_half_an_environment_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(TrainingError, match=r"MASTER_ADDR.*torchrun"), distributed.process_group("cpu"):
+        pass
+
+
+def test_torchrun_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with distributed.process_group("cpu") as device:
+        assert device == torch.device("cpu")
+        assert (distributed.rank(), distributed.world_size()) == (0, 1)
+        features = ranks.scene("full")
+        assert distributed.gather_features(features).image is features.image
+        assert distributed.any_rank(True)
+    assert not torch.distributed.is_initialized()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
