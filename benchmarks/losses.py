@@ -2,7 +2,7 @@
 
     python -m benchmarks.losses --json benchmarks/results/losses.json
 
-Each recipe's objective, forward and backward, from features of B rows, K negatives and 2 positives: milliseconds and
+Each recipe's objective, forward and backward, from features of B rows, K negatives and 4 positives: milliseconds and
 the peak of memory beyond the features. Then the errors of logits at scale 100 against float64, for the ways in which a
 matrix product may be computed, and the share of gaps between a caption and its negative whose sign they turn.
 """

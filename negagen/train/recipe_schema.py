@@ -198,6 +198,8 @@ class Recipe(BaseModel):
         for key, terms in (("loss", self.loss), ("plain_loss", self.plain_loss)):
             names = [term.name for term in terms]
             twice = sorted({name for name in names if names.count(name) > 1})
+            if terms and not any(term.weight for term in terms):
+                raise ValueError(f"every {key} has the weight 0: there is nothing to minimise")
             if twice:
                 raise ValueError(f"{key} names {twice[0]!r} twice; give each loss once")
         if bool(self.batch.plain_every) != bool(self.plain_loss):

@@ -183,6 +183,7 @@ def test_both_towers_frozen() -> None:
 def test_a_weight_of_zero_leaves_a_loss_out() -> None:
     recipe = load_recipe("ce-clip", {"loss.rank.weight": "0"})
     assert [term.name for term in recipe.objective().terms] == ["negclip", "intra-modal"]
+    assert "nothing to minimise" in refused("clip", {"loss.clip.weight": "0"})
 
 
 @pytest.mark.parametrize(

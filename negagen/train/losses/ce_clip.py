@@ -41,9 +41,10 @@ def rank(
     thresholds = thresholds.detach().to(right.device)
     hinges = (thresholds.to(right.dtype)[kinds] + wrong - right.unsqueeze(1)).relu()
     with torch.no_grad():
-        count, total = right.new_zeros(len(thresholds)), right.new_zeros(len(thresholds))
-        count.index_add_(0, kinds.flatten(), weights.flatten())
-        total.index_add_(0, kinds.flatten(), (wrong * weights).flatten())
+        # Sums by comparison: an indexed add on a GPU has no fixed order, and resumed runs would not be the same.
+        of_kind = kinds.unsqueeze(-1) == torch.arange(len(thresholds), device=kinds.device)
+        count = (of_kind * weights.unsqueeze(-1)).sum((0, 1))
+        total = (of_kind * (wrong * weights).unsqueeze(-1)).sum((0, 1))
         fresh = (right.mean() - total / count.clamp(min=1e-12)).clamp(0.0, limit)
         after = torch.where(count > 0, fresh.to(thresholds.dtype), thresholds)
     return mean_over(hinges, weights), after
