@@ -18,6 +18,8 @@ _DENIED: Final = Verdict("reject", "a sibling caption denies it too")
 _UNKNOWN: Final = Verdict("keep", "an addition that nothing speaks against", 0.5)
 _SILENT: Final = Verdict("keep", "an addition of which the sibling captions are silent", 0.8)
 
+_LESS: Final = "less"  # "a hatless man" has no hat
+
 
 def check_siblings(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """Judge a candidate against the sibling captions; without these only an addition loses weight."""
@@ -144,6 +146,9 @@ def _gather(context: Context) -> SiblingFacts:
                 facts.counts.add((number.low, number.high, phrase.lemma))
             elif phrase.plural and phrase.determiner < 0:
                 facts.counts.add((2, 1_000_000, phrase.lemma))
+        for token in tokens:
+            if token.lower.endswith(_LESS) and context.lexicon.noun(token.lower.removesuffix(_LESS)):
+                facts.denied.add(token.lower.removesuffix(_LESS))
         for index, code in enumerate(parse.codes):
             if code in "VGE":
                 (facts.denied_verbs if _denied(parse, index) else facts.verbs).add(tokens[index].lemma)
