@@ -18,6 +18,7 @@ _DENIED: Final = Verdict("reject", "a sibling caption denies it too")
 _UNKNOWN: Final = Verdict("keep", "an addition that nothing speaks against", 0.5)
 _SILENT: Final = Verdict("keep", "an addition of which the sibling captions are silent", 0.8)
 
+_SPELT: Final = {"grey": "gray", "greyish": "grayish"}
 _LESS: Final = "less"  # "a hatless man" has no hat
 
 
@@ -71,7 +72,9 @@ def _alike(lexicon: Lexicon, one: str, other: str) -> bool:
 
 def _attribute(parse: Parse, site: int, old: str, new: str, lexicon: Lexicon, facts: SiblingFacts) -> Verdict:
     noun = parse.phrases[site].lemma
-    said = {word for word, other in facts.attributes if _alike(lexicon, noun, other)}
+    said = {_SPELT.get(word, word) for word, other in facts.attributes if _alike(lexicon, noun, other)}
+    if _SPELT.get(new, new) in said:
+        return _DESCRIBED
     return _DESCRIBED if _supported(new, lexicon.attribute(new), lexicon.attribute(old), said) else KEEP
 
 
