@@ -17,7 +17,7 @@ from examples.scenes.captions import captions, noun_phrase
 from examples.scenes.exam import HELD_OUT_CATEGORIES, Exam
 from examples.scenes.graph import Scene
 from examples.scenes.pixels import pixels_of
-from examples.scenes.probes import CATEGORIES, probes
+from examples.scenes.probes import CATEGORIES, Probe, probes
 from examples.scenes.sample import Split, portrait, sample
 from examples.scenes.vocabulary import NOUNS, colours_of
 from negagen.audit.language_model import TrigramModel
@@ -26,6 +26,7 @@ from negagen.audit.tokens import Vocabulary
 __all__ = ["make_exam", "training_captions"]
 
 SIBLINGS: Final = 4
+SEARCHED: Final = 4  # times as many probes as are kept
 
 
 def training_captions(images: int, *, seed: int = 0) -> list[str]:
@@ -42,15 +43,16 @@ def make_exam(
     side: int = 112,
     seed: int = 0,
     split: Split = "test",
-    workers: int = 1,
 ) -> Exam:
     """`each` probes a category, also of held-out pairs; `training` are the captions that the trigram model counts."""
     gathering = _Gathering()
     asked = [(name, split, name) for name in CATEGORIES]
     asked += [(name, "held-out", f"held_out_{name}") for name in HELD_OUT_CATEGORIES]
-    rows, kinds = [], []
+    rows, kinds, gaps = [], [], []
+    model = Plausibility(training)
     for number, (category, part, _) in enumerate(asked):
-        for probe in probes(each, seed=seed, split=part, category=category):
+        for probe, likelier in _evenly(category, part, each, seed, model):
+            gaps.append(likelier)
             picture = gathering.scene(part, probe.index, seed)
             rows.append([picture, *(gathering.text(text) for text in (probe.caption, probe.foil, probe.reworded))])
             kinds.append(number)
@@ -59,17 +61,13 @@ def make_exam(
         picture = gathering.scene(split, index, seed)
         pairs += [[picture, gathering.text(text)] for text in captions(gathering.scenes[picture], SIBLINGS, seed=seed)]
     nouns, colours, noun_texts = _portraits(gathering, portraits, seed)
-    table = np.array(rows, np.int64)
-    gaps = _plausibility(
-        training, [gathering.texts[row] for row in table[:, 1]], [gathering.texts[row] for row in table[:, 2]]
-    )
     return Exam(
-        pixels=pixels_of(gathering.scenes, side, workers=workers),
+        pixels=pixels_of(gathering.scenes, side),
         texts=tuple(gathering.texts),
         names=tuple(name for *_, name in asked),
-        probes=table,
+        probes=np.array(rows, np.int64),
         kinds=np.array(kinds, np.int64),
-        gap=gaps,
+        gap=np.array(gaps, np.float64),
         retrieval=np.array(pairs, np.int64),
         nouns=nouns,
         noun_texts=noun_texts,
@@ -125,12 +123,38 @@ def _title(phrase: str) -> str:
     return "A picture of " + phrase
 
 
-def _plausibility(training: Sequence[str], captions: Sequence[str], foils: Sequence[str]) -> NDArray[np.float64]:
-    vocabulary = Vocabulary()
-    known = vocabulary.encode(training)
-    first, second = vocabulary.encode(captions), vocabulary.encode(foils)
-    model = TrigramModel(known, len(vocabulary))
-    return np.asarray(model.score(first) * (first.lengths + 1) - model.score(second) * (second.lengths + 1))
+class Plausibility:
+    """A trigram model of training captions: how much likelier one text is than another."""
+
+    def __init__(self, training: Sequence[str]) -> None:
+        self._vocabulary = Vocabulary()
+        known = self._vocabulary.encode(training)
+        self._model = TrigramModel(known, len(self._vocabulary) + _SPARE)
+
+    def gap(self, texts: Sequence[str], foils: Sequence[str]) -> NDArray[np.float64]:
+        """Log of the ratio, whole texts, above 0 where that of `texts` is the likelier."""
+        first, second = self._vocabulary.encode(texts), self._vocabulary.encode(foils)
+        scores = (self._model.score(one) * (one.lengths + 1) for one in (first, second))
+        return np.asarray(next(scores) - next(scores), np.float64)
+
+
+_SPARE: Final = 1000  # words that training captions lack
+
+
+def _evenly(category: str, split: Split, each: int, seed: int, model: Plausibility) -> list[tuple[Probe, float]]:
+    """Probes of a category, as many whose caption is the likelier text as the other way round, if both can be found.
+
+    Who reads without looking then gets a half. Where one kind is rare (a larger number is always the less likely, and
+    a colour held out is so by its making) what is lacking is made up of the other.
+    """
+    made = probes(SEARCHED * each, seed=seed, split=split, category=category)
+    gaps = model.gap([probe.caption for probe in made], [probe.foil for probe in made])
+    likely = [index for index, gap in enumerate(gaps) if gap > 0]
+    unlikely = [index for index, gap in enumerate(gaps) if gap <= 0]
+    short = min(len(likely), len(unlikely), each // 2)
+    longer, shorter = (likely, unlikely) if len(likely) >= len(unlikely) else (unlikely, likely)
+    chosen = sorted([*shorter[:short], *longer[: each - short]])
+    return [(made[index], float(gaps[index])) for index in chosen]
 
 
 def main() -> None:
@@ -143,12 +167,11 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=112, help="of the pictures, in pixels")
     parser.add_argument("--seed", type=int, default=0, help="of the world")
     parser.add_argument("--split", choices=["tune", "test"], default="test")
-    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
     made = make_exam(
         training_captions(given.training, seed=given.seed), each=given.each, retrieval=given.retrieval,
-        portraits=given.portraits, side=given.side, seed=given.seed, split=given.split, workers=given.workers,
+        portraits=given.portraits, side=given.side, seed=given.seed, split=given.split,
     )  # fmt: skip
     given.output.parent.mkdir(parents=True, exist_ok=True)
     made.save(given.output)

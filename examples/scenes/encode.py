@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from transformers import AutoTokenizer, CLIPModel
 from examples.scenes.exam import Exam, score
 from examples.scenes.model import MEAN, STD
 
-__all__ = ["image_features", "load", "normalised", "take_exam", "text_features", "tokens"]
+__all__ = ["Questions", "image_features", "load", "normalised", "text_features", "tokens"]
 
 _BLOCK = 512
 
@@ -51,23 +52,30 @@ def text_features(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
     return torch.nn.functional.normalize(model.text_projection(pooled).float(), dim=-1)
 
 
-@torch.inference_mode()
-def take_exam(model: Any, tokenizer: Any, exam: Exam) -> dict[str, Any]:
-    """`score` of this model, in float32."""
-    device = next(model.parameters()).device
-    image = [
-        image_features(model, torch.from_numpy(exam.pixels[start : start + _BLOCK]).to(device)).cpu().numpy()
-        for start in range(0, len(exam.pixels), _BLOCK)
-    ]
-    order = sorted(range(len(exam.texts)), key=lambda row: len(exam.texts[row]))
-    features: NDArray[np.float32] | None = None
-    for start in range(0, len(order), _BLOCK):
-        rows = order[start : start + _BLOCK]
-        ids, mask = tokens(tokenizer, [exam.texts[row] for row in rows])
-        part = text_features(model, ids.to(device), mask.to(device)).cpu().numpy()
-        if features is None:
-            features = np.empty((len(order), part.shape[1]), np.float32)
-        features[rows] = part
-    if features is None:
-        raise ValueError("an exam without texts")
-    return score(exam, np.concatenate(image), features)
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """An exam on a device, its texts tokenised, to be asked of several models."""
+
+    exam: Exam
+    pixels: Tensor
+    texts: tuple[tuple[NDArray[np.int64], Tensor, Tensor], ...]
+
+    @classmethod
+    def of(cls, exam: Exam, tokenizer: Any, device: str = "cpu") -> Questions:
+        """Texts of like length go together."""
+        order = np.array(sorted(range(len(exam.texts)), key=lambda row: len(exam.texts[row])), np.int64)
+        blocks = [order[start : start + _BLOCK] for start in range(0, len(order), _BLOCK)]
+        texts = []
+        for rows in blocks:
+            ids, mask = tokens(tokenizer, [exam.texts[row] for row in rows])
+            texts.append((rows, ids.to(device), mask.to(device)))
+        return cls(exam, torch.from_numpy(exam.pixels).to(device), tuple(texts))
+
+    @torch.inference_mode()
+    def ask(self, model: Any) -> dict[str, Any]:
+        """`score` of this model, in float32."""
+        image = torch.cat([image_features(model, block) for block in torch.split(self.pixels, _BLOCK)])
+        text = torch.empty((len(self.exam.texts), image.shape[1]), device=image.device)
+        for rows, ids, mask in self.texts:
+            text[torch.from_numpy(rows).to(text.device)] = text_features(model, ids, mask)
+        return score(self.exam, image.cpu().numpy(), text.cpu().numpy())

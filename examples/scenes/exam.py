@@ -20,7 +20,6 @@ from negagen.evaluate.metrics import choice, ranks
 __all__ = ["HELD_OUT_CATEGORIES", "Exam", "score"]
 
 HELD_OUT_CATEGORIES: Final = ("swap_att", "replace_att")
-LEAST: Final = 15  # probes, for a share to be told
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ def score(exam: Exam, image: NDArray[np.floating], text: NDArray[np.floating]) -
     """Shares in [0, 1] of right answers; a tie is wrong. `image` [I, D] and `text` [T, D] are L2-normalised features.
 
     `consistent`: the caption and its rewording are both above the foil (SugarCrepe++'s ITT). `implausible`: of those
-    probes whose true caption is the less likely text; `plausible` of the others; `balanced` is the mean of both, within
-    each category that has both, then over categories: who goes by the wording alone gets a half.
+    probes whose true caption is the less likely text; `plausible` of the others.
     """
     pictures, texts = np.asarray(image, np.float64), np.asarray(text, np.float64)
     picture = pictures[exam.probes[:, 0]]
@@ -85,7 +83,6 @@ def score(exam: Exam, image: NDArray[np.floating], text: NDArray[np.floating]) -
         "held_out": float(np.mean([right[kinds[f"held_out_{name}"]].mean() for name in HELD_OUT_CATEGORIES])),
         "consistent": {name: float(both[chosen].mean()) for name, chosen in kinds.items()},
         "consistent_mean": float(np.mean([both[kinds[name]].mean() for name in CATEGORIES])),
-        "balanced": _balanced(right, unlikely, [kinds[name] for name in CATEGORIES]),
         "implausible": float(right[usual & unlikely].mean()),
         "plausible": float(right[usual & ~unlikely].mean()),
         "implausible_share": float(unlikely[usual].mean()),
@@ -96,14 +93,6 @@ def score(exam: Exam, image: NDArray[np.floating], text: NDArray[np.floating]) -
         "nouns": _nouns(exam, pictures, texts),
         "colours": _colours(exam, pictures, texts),
     }
-
-
-def _balanced(right: NDArray[np.bool_], unlikely: NDArray[np.bool_], kinds: list[NDArray[np.bool_]]) -> float:
-    halves = [(chosen & unlikely, chosen & ~unlikely) for chosen in kinds]
-    told = [
-        (right[one].mean() + right[other].mean()) / 2 for one, other in halves if min(one.sum(), other.sum()) >= LEAST
-    ]
-    return float(np.mean(told)) if told else float("nan")
 
 
 def _retrieval(exam: Exam, image: NDArray[np.float64], text: NDArray[np.float64]) -> dict[str, float]:

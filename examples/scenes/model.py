@@ -36,8 +36,8 @@ class Size:
 
 PRESETS: Final[dict[str, Size]] = {
     "full": Size(side=112, patch=8, vision=(256, 6), text=(256, 3), features=256),
-    "coarse": Size(side=112, patch=14, vision=(256, 6), text=(256, 3), features=256),
-    "tiny": Size(side=80, patch=10, vision=(96, 4), text=(96, 3), features=96),
+    "coarse": Size(side=112, patch=14, vision=(256, 4), text=(256, 3), features=256),
+    "tiny": Size(side=80, patch=16, vision=(96, 4), text=(96, 3), features=96),
 }
 
 

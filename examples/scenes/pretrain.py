@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from examples.scenes.captions import captions
-from examples.scenes.encode import image_features, load, take_exam, text_features, tokens
+from examples.scenes.encode import Questions, image_features, load, text_features, tokens
 from examples.scenes.exam import Exam
-from examples.scenes.graph import Scene
 from examples.scenes.model import PRESETS, create
-from examples.scenes.pixels import cached_pixels, scenes_of
+from examples.scenes.pixels import drawn
 
 __all__ = ["main", "pretrain"]
 
@@ -37,6 +34,7 @@ WARMUP = 200
 def pretrain(
     folder: Path,
     *,
+    cache: Path,
     preset: str = "tiny",
     images: int = 8000,
     steps: int = 3000,
@@ -46,7 +44,6 @@ def pretrain(
     world: int = 0,
     device: str = "cpu",
     workers: int = 1,
-    cache: Path | None = None,
     half: bool = False,
     exam: Exam | None = None,
     every: int = 1000,
@@ -55,11 +52,12 @@ def pretrain(
     """Saves the model to `folder`; gives what it scored on the way. `seconds` bounds the training: the rate falls with
     the larger of the shares of steps and of time that are spent."""
     size = PRESETS[preset]
-    scenes = scenes_of(range(images), seed=world)
-    pixels = torch.from_numpy(cached_pixels(images, size.side, seed=world, cache=cache, workers=workers)).to(device)
+    pictures, said = drawn(images, size.side, siblings=SIBLINGS, cache=cache, seed=world, workers=workers)
+    pixels = torch.from_numpy(pictures).to(device)
     create(folder, size, seed=seed)
     model, tokenizer = load(folder, device)
-    ids, mask = (part.to(device) for part in _captions(scenes, tokenizer, world))
+    ids, mask = (part.to(device) for part in tokens(tokenizer, said))
+    questions = None if exam is None else Questions.of(exam, tokenizer, device)
     model.train()
     optimizer = torch.optim.AdamW(_groups(model), lr=lr, betas=(0.9, 0.98), fused=device != "cpu")
     generator = torch.Generator().manual_seed(seed)
@@ -71,8 +69,8 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, (step + 1) / WARMUP) * (0.5 + 0.5 * math.cos(math.pi * done))
         rows = torch.randperm(images, generator=generator)[:batch].to(device)
-        said = rows * SIBLINGS + torch.randint(SIBLINGS, (batch,), generator=generator).to(device)
-        loss: Any = _loss(model, pixels[rows], ids[said], mask[said], bf16=device != "cpu")
+        told = rows * SIBLINGS + torch.randint(SIBLINGS, (batch,), generator=generator).to(device)
+        loss: Any = _loss(model, pixels[rows], ids[told], mask[told], bf16=device != "cpu")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -81,19 +79,10 @@ def pretrain(
             model.logit_scale.clamp_(max=math.log(100))
         step += 1
         if step % every == 0 or done >= 1.0:
-            history.append(_report(model, tokenizer, exam, step, loss, time.monotonic() - started))
+            history.append(_report(model, questions, step, loss, time.monotonic() - started))
     model.eval()
     (model.half() if half else model).save_pretrained(folder)
     return history
-
-
-def _captions(scenes: Sequence[Scene], tokenizer: Any, seed: int) -> tuple[Tensor, Tensor]:
-    """Ids and mask of all captions, SIBLINGS rows a scene."""
-    texts: list[str] = []
-    for scene in scenes:
-        told = captions(scene, SIBLINGS, seed=seed)
-        texts.extend(told[number % len(told)] for number in range(SIBLINGS))
-    return tokens(tokenizer, texts)
 
 
 def _loss(model: Any, pixels: Tensor, ids: Tensor, mask: Tensor, *, bf16: bool) -> Tensor:
@@ -113,12 +102,12 @@ def _groups(model: Any) -> list[dict[str, Any]]:
     return [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
 
 
-def _report(model: Any, tokenizer: Any, exam: Exam | None, step: int, loss: Tensor, seconds: float) -> dict[str, Any]:
+def _report(model: Any, questions: Questions | None, step: int, loss: Tensor, seconds: float) -> dict[str, Any]:
     record: dict[str, Any] = {"step": step, "loss": round(loss.item(), 4), "seconds": round(seconds, 1)}
     line = f"step {step:6d}  loss {loss.item():.3f}  {seconds:6.1f} s"
-    if exam is not None:
+    if questions is not None:
         model.eval()
-        scores = take_exam(model, tokenizer, exam)
+        scores = questions.ask(model)
         model.train()
         record["scores"] = scores
         line += (
@@ -141,7 +130,7 @@ def main() -> None:
     parser.add_argument("--world", type=int, default=0, help="seed of the world")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures")
-    parser.add_argument("--cache", type=Path, help="folder to keep the drawn pictures in")
+    parser.add_argument("--cache", type=Path, default=Path("out/scenes/cache"), help="of drawn pictures")
     parser.add_argument("--half", action="store_true", help="save the weights as float16")
     parser.add_argument("--exam", type=Path, help="an exam's .npz, to score the model on the way")
     parser.add_argument("--every", type=int, default=1000, help="steps between scores")
