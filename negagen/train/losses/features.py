@@ -34,7 +34,7 @@ class Features:
     negatives [B, K, D], mask bool [B, K]: row b's own negative captions, and which of them exist; K may be 0.
     scale []: exp(logit scale), clamped. bias []: SigLIP's logit bias.
     groups int64 [B]: rows of equal group are captions of one picture, never negatives of one another. None: all differ.
-    weights [B, K], at least 0: a negative of weight w counts as w negatives; None counts each as one.
+    weights [B, K], at least 0: a negative of weight w counts as w in denominators and means; None counts each as one.
     kinds int64 [B, K]: index into `negagen.types.CATEGORIES`, -1 where unknown.
     positives [B, P, D], positive_mask bool [B, P]: further captions that are true of row b's picture.
     anchor_image, anchor_text [B, D']: what a teacher makes of image and text; no gradient flows into them.

@@ -54,12 +54,13 @@ def local_focal(features: Features, *, gamma: Gamma = 2.0, smoothing: Smoothing 
 def calibrated(right: Tensor, wrong: Tensor, features: Features, gamma: float, smoothing: float) -> Tensor:
     """Mean over rows with a negative of -Σ_k y_k (1 - p_k)^gamma log p_k, for logits right [B] and wrong [B, K].
 
-    y_0 = 1 - smoothing + y_k and y_k = smoothing / (K + 1), with K the row's existing negatives. A negative of weight w
-    is w negatives: K is the sum of weights, and p_k and its term are those of one of w equal ones.
+    y_0 = 1 - smoothing + smoothing / (K + 1) and y_k = smoothing / (K + 1), with K the row's existing negatives. With
+    weights, p is the softmax of logits to which log w_k is added, K their sum, and y_k = w_k smoothing / (K + 1).
     """
     weights = negative_weights(features)
     count = weights.sum(1)
-    total = torch.cat([right.unsqueeze(1), wrong + log_weights(features)], dim=1).logsumexp(1)
+    wrong = wrong + log_weights(features)
+    total = torch.cat([right.unsqueeze(1), wrong], dim=1).logsumexp(1)
     share = smoothing / (count + 1)
     terms = (1 - smoothing + share) * _focal_entropy(right - total, gamma)
     terms = terms + share * (weights * _focal_entropy(wrong - total.unsqueeze(1), gamma)).sum(1)
@@ -67,7 +68,7 @@ def calibrated(right: Tensor, wrong: Tensor, features: Features, gamma: float, s
 
 
 def _focal_entropy(log_p: Tensor, gamma: float) -> Tensor:
-    log_p = log_p.clamp(max=0.0)  # rounding may leave it above, and what stands in a masked slot is no probability
+    log_p = log_p.clamp(max=0.0)  # rounding may leave it above
     return -(-torch.expm1(log_p)).pow(gamma) * log_p
 
 

@@ -159,7 +159,7 @@ def calibrated(right: Tensor, wrong: list[tuple[float, Tensor]], gamma: float, s
     p = right.exp() / total
     loss = -(1 - smoothing + smoothing / (count + 1)) * (1 - p) ** gamma * p.log()
     for w, logit in wrong:
-        p = logit.exp() / total
+        p = w * logit.exp() / total
         loss = loss - w * smoothing / (count + 1) * (1 - p) ** gamma * p.log()
     return loss
 
