@@ -135,8 +135,12 @@ def finetune(
         resume=resume,
     )
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with watched(quiet) as watch:
-        report = tune(job, watch)
+    try:
+        with watched(quiet) as watch:
+            report = tune(job, watch)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: go on from the last checkpoint by the same command with --resume latest.", err=True)
+        raise typer.Exit(130) from None
     if not report:
         return
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 @contextmanager
 def watched(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """A callback for `negagen.train.loop.finetune` that shows where the run stands on stderr."""
-    if quiet:
+    if quiet or os.environ.get("RANK", "0") != "0":  # of several processes one speaks
         yield lambda _: None
     elif sys.stderr.isatty():
         with _live() as show:

@@ -102,7 +102,8 @@ def open_sinks(run: Path, names: Sequence[str], config: Mapping[str, Any]) -> li
 
 
 def forget_after(run: Path, step: int) -> None:
-    """Drop the records of steps after `step`, and a line that a crash left half-written: they are written anew.
+    """Drop what is written anew: the records of steps after `step`, a line that a crash left half-written, and what was
+    measured after the last step.
 
     A step's record carries the number of steps done, so that of the checkpoint's own step stays.
     """
@@ -115,7 +116,7 @@ def forget_after(run: Path, step: int) -> None:
             record = json.loads(line)
         except ValueError:
             continue
-        if record["step"] <= step:
+        if record["step"] <= step and (record["kind"] == "step" or record["step"] == 0):
             kept.append(line + "\n")
     with written_aside(path) as aside:
         aside.write_text("".join(kept), encoding="utf-8")

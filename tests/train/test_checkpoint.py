@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -93,17 +96,49 @@ def test_metrics_of_steps_to_come_are_forgotten(tmp_path: Path) -> None:
     sink = Jsonl(tmp_path)
     for step in range(1, 6):
         sink.write({"kind": "step", "step": step, "loss": step / 2})
+    for step, name in ((0, "before"), (3, "tuned")):
+        sink.write({"kind": "evaluation", "step": step, "name": name})
     sink.close()
     with (tmp_path / FILE).open("a") as file:
         file.write('{"kind": "step", "st')
     forget_after(tmp_path, 3)
     assert [record["step"] for record in read_metrics(tmp_path)] == [1, 2, 3]
-    assert read_metrics(tmp_path, "evaluation") == []
+    assert [record["name"] for record in read_metrics(tmp_path, "evaluation")] == ["before"]
 
 
 def test_an_unknown_sink_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="did you mean 'tensorboard'"):
         open_sinks(tmp_path, ["tensorbord"], {})
+
+
+def test_wandb_gets_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a stand-in: wandb itself wants an account or a folder of its own."""
+    logged: list[tuple[dict[str, float], int]] = []
+
+    class Run:
+        def log(self, figures: dict[str, float], step: int) -> None:
+            logged.append((figures, step))
+
+        def finish(self) -> None:
+            logged.append(({}, -1))
+
+    stand_in = ModuleType("wandb")
+    stand_in.__spec__ = ModuleSpec("wandb", None)
+    begun: dict[str, object] = {}
+    monkeypatch.setattr(stand_in, "init", lambda **given: begun.update(given) or Run(), raising=False)
+    monkeypatch.setitem(sys.modules, "wandb", stand_in)
+    for sink in open_sinks(tmp_path, ["wandb"], {"seed": 3}):
+        sink.write({"kind": "step", "step": 2, "loss": 0.5, "losses": {"clip": 0.25}, "own_accuracy": None})
+        sink.close()
+    assert logged == [({"step/loss": 0.5, "step/losses/clip": 0.25}, 2), ({}, -1)]
+    assert begun["config"] == {"seed": 3}
+    assert read_metrics(tmp_path)[0]["losses"] == {"clip": 0.25}
+
+
+def test_a_sink_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(TrainingError, match=r"negagen\[wandb\]"):
+        open_sinks(tmp_path, ["wandb"], {})
 
 
 def test_readings_keep_their_order() -> None:
