@@ -99,6 +99,8 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     recipe, settings, leads = job.recipe, job.recipe.model, distributed.is_main()
     metrics.check_sinks(job.log)
     job.benchmarks.check()
+    # TF32 for the batch-wide products of the losses, where the towers are in half precision anyway.
+    torch.set_float32_matmul_precision("highest" if settings.precision == "fp32" else "high")
 
     # The model, as it comes; its weights are what patching goes back to.
     watch(Progress("preparing", detail=f"model {job.model}"))
