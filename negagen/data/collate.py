@@ -72,20 +72,40 @@ class Batches:
         tokenizer: Tokenizer | None = None,
         pixels: bool = True,
     ) -> None:
+        if layout == "clic" and tokenizer is None:
+            raise DataError("the layout 'clic' joins captions to new texts: it needs the model's tokenizer.")
         self.prepared, self.plain_every, self.pixels = prepared, plain_every, pixels
-        data, tokens = prepared.data, prepared.tokens
-        self._exchange: Exchange | None = None
-        if layout == "clic":
-            if tokenizer is None:
-                raise DataError("the layout 'clic' joins captions to new texts: it needs the model's tokenizer.")
-            self._exchange = Exchange(prepared, tokenizer, seed)
-            k = positives = 0
-        self._negatives = Draw(
-            data.negatives, k, seed=seed, categories=categories, confidence=confidence, usable=~tokens.same_negatives
-        )
-        self._positives = Draw(data.positives, positives, seed=seed, purpose="positives", usable=~tokens.same_positives)
+        self._layout, self._tokenizer, self._seed = layout, tokenizer, seed
+        self._counts, self._categories, self._confidence = (k, positives), categories, confidence
+        self._begin()
         self._check("negatives", self._negatives)
         self._check("positives", self._positives)
+
+    def _begin(self) -> None:
+        data, tokens, seed = self.prepared.data, self.prepared.tokens, self._seed
+        k, positives = self._counts
+        self._exchange = None
+        if self._layout == "clic" and self._tokenizer is not None:
+            self._exchange = Exchange(self.prepared, self._tokenizer, seed)
+            k = positives = 0
+        self._negatives = Draw(
+            data.negatives,
+            k,
+            seed=seed,
+            categories=self._categories,
+            confidence=self._confidence,
+            without=tokens.same_negatives,
+        )
+        self._positives = Draw(data.positives, positives, seed=seed, purpose="positives", without=tokens.same_positives)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what holds arrays: another process makes it anew from the mapped files, and need not check again."""
+        made = ("_negatives", "_positives", "_exchange")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
 
     def _check(self, what: str, draw: Draw) -> None:
         data = self.prepared.data

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from negagen.types import CATEGORIES
 Categories = Mapping[str, float] | Sequence[str] | None
 """Weights of categories (others: 0), names of those that are wanted, or None for all alike."""
 
+# Choices looked at at a time, where all are.
+_BLOCK = 1 << 20
 # A row's draws begin at this multiple of its number in the stream of the epoch.
 _STRIDE = np.uint64(1 << 16)
 
@@ -51,7 +54,7 @@ class Draw:
 
     Args:
         choices: what there is to draw from.
-        usable: bool [E], which of them may be drawn; None for all.
+        without: bool [E], which of them may not be drawn; None for none.
     """
 
     def __init__(
@@ -63,10 +66,10 @@ class Draw:
         purpose: str = "negatives",
         categories: Categories = None,
         confidence: bool = False,
-        usable: NDArray[np.bool_] | None = None,
+        without: NDArray[np.bool_] | None = None,
     ) -> None:
         self.k = k
-        self._choices, self._usable = choices, usable
+        self._choices, self._without = choices, without
         self._seed, self._purpose, self._confidence = seed, purpose, confidence
         self._weights = category_weights(categories)
 
@@ -96,14 +99,17 @@ class Draw:
         chances = self._weights[self._choices.kinds[found]]
         if self._confidence:
             chances = chances * self._choices.weights[found]
-        if self._usable is not None:
-            chances = chances * self._usable[found]
+        if self._without is not None:
+            chances = chances * ~self._without[found]
         return chances
 
     def available(self) -> NDArray[np.int64]:
         """How many each row has to draw from, int64 [N]."""
-        able = self._chances(np.arange(len(self._choices))) > 0
-        running = np.concatenate([[0], np.cumsum(able)])
+        running = np.zeros(len(self._choices) + 1, np.int64)
+        for start in range(0, len(self._choices), _BLOCK):
+            stop = min(start + _BLOCK, len(self._choices))
+            running[start + 1 : stop + 1] = self._chances(np.arange(start, stop)) > 0
+        np.cumsum(running, out=running)
         return np.diff(running[self._choices.offsets])
 
 
@@ -125,7 +131,11 @@ class HardNegatives:
         self, data: TrainingSet, k: int = 4, categories: Categories = None, weights: bool = False, seed: int = 0
     ) -> None:
         self._data = data
+        self._options = (k, categories, weights, seed)
         self._draw = Draw(data.negatives, k, seed=seed, categories=categories, confidence=weights)
+
+    def __reduce__(self) -> Any:
+        return HardNegatives, (self._data, *self._options)
 
     @classmethod
     def open(

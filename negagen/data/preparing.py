@@ -15,7 +15,7 @@ from negagen.data.cache import ImageCache
 from negagen.data.gathering import counted
 from negagen.data.images import View
 from negagen.data.layouts import Inputs
-from negagen.data.pictures import Pictures
+from negagen.data.pictures import Pictures, in_folder
 from negagen.data.prepared import Prepared, Tell, rows_with_pictures
 from negagen.data.tokens import Tokenizer, TokenTable, tokenise
 from negagen.data.trainingset import TrainingSet
@@ -69,18 +69,18 @@ def prepare(
 def _read(inputs: Inputs, cache: Path, tell: Tell | None) -> tuple[TrainingSet, Pictures]:
     fingerprint = reading.fingerprint_of(inputs)
     texts, places = cache / "texts" / fingerprint, cache / "pictures" / fingerprint
-    folder = inputs.images is not None and inputs.images.is_dir()
     with store.locked(cache / "texts" / f"{fingerprint}.lock"):
-        # Files in a folder come and go without a word in the data: they are looked at each time.
-        if texts.exists() and places.exists() and not folder:
-            return TrainingSet.open(texts), Pictures.open(places)
+        if texts.exists() and places.exists():
+            pictures = Pictures.open(places)
+            if pictures.kind == "files":  # they come and go without a word in the data
+                pictures = in_folder(Path(pictures.places[0]), pictures.names)
+            return TrainingSet.open(texts), pictures
         if tell is not None:
             tell("reading", 0, 1)
         read = reading.read(inputs)
         if tell is not None:
             tell("reading", 1, 1)
-        pictures = read.pictures if read.pictures.kind == "files" else read.pictures.save(places)
-        return read.data.save(texts), pictures
+        return read.data.save(texts), read.pictures.save(places)
 
 
 def _notes(data: TrainingSet, pixels: ImageCache, tokens: TokenTable) -> list[str]:

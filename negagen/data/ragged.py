@@ -62,8 +62,6 @@ def of_lists(column: pa.Array) -> Ragged:
     flat = pc.list_flatten(column)
     if pa.types.is_struct(flat.type):
         fields = {field.name: pc.struct_field(flat, field.name) for field in flat.type if field.name in _FIELDS}
-        if not has_edits(column.type):
-            fields.pop("edits", None)
         return of_columns(counts, fields.pop("text"), fields)
     return of_columns(counts, flat, {})
 
@@ -78,6 +76,8 @@ def of_columns(counts: NDArray[np.int64], texts: pa.Array, fields: dict[str, pa.
     usable = pc.not_equal(pc.utf8_trim_whitespace(texts), "").fill_null(False).to_numpy(zero_copy_only=False)
     weights = np.ones(len(texts), np.float32)
     if "weight" in fields:
+        if not pa.types.is_primitive(fields["weight"].type):
+            raise DataError(f"the weights of negatives are {fields['weight'].type}, but should be numbers from 0 to 1.")
         weights = fields["weight"].cast(pa.float32()).fill_null(1.0).to_numpy(zero_copy_only=False)
         if len(weights) and not ((weights >= 0) & (weights <= 1)).all():
             wrong = weights[~((weights >= 0) & (weights <= 1))][0]
@@ -86,7 +86,7 @@ def of_columns(counts: NDArray[np.int64], texts: pa.Array, fields: dict[str, pa.
     if "category" in fields:
         kinds = kinds_of(fields["category"])
     starts = ends = np.full(len(texts), -1, np.int32)
-    if "edits" in fields:
+    if "edits" in fields and _are_edits(fields["edits"].type):
         starts, ends = _single_edits(fields["edits"])
     if not usable.all():
         owners = np.repeat(np.arange(len(counts)), counts)
@@ -145,8 +145,13 @@ def has_edits(kind: pa.DataType) -> bool:
     inner = kind.value_type
     if not pa.types.is_struct(inner) or inner.get_field_index("edits") < 0:
         return False
-    edits = inner.field("edits").type
-    return bool(pa.types.is_list(edits) and pa.types.is_struct(edits.value_type))
+    return _are_edits(inner.field("edits").type)
+
+
+def _are_edits(kind: pa.DataType) -> bool:
+    if not pa.types.is_list(kind) or not pa.types.is_struct(kind.value_type):
+        return False
+    return all(kind.value_type.get_field_index(name) >= 0 for name in ("start", "end", "old"))
 
 
 def plain(column: pa.Array) -> pa.Array:

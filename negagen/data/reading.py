@@ -140,7 +140,10 @@ def _chunk(table: pa.Table, numbers: NDArray[np.int64], layout: Layout, source: 
         return None if name is None else _whole(table.column(name))
 
     ids = column(layout.image_id)
-    ids = None if ids is None else ids.cast(pa.large_string()) if pa.types.is_integer(ids.type) else ragged.plain(ids)
+    if ids is not None:
+        ids = ids.cast(pa.large_string()) if pa.types.is_integer(ids.type) else ragged.plain(ids)
+        # Text files have no nulls: an empty id is none.
+        ids = pc.if_else(pc.equal(ids, ""), None, ids)
     captions = _whole(table.column(layout.caption))
     if layout.image in table.column_names:
         pictures = _names(_whole(table.column(layout.image)), layout)

@@ -93,7 +93,14 @@ def test_a_batch_does_not_depend_on_who_makes_it_or_from_where_on(prepared: Prep
         assert all(map(equal, made, expected[6:]))
     sent: Batches = pickle.loads(pickle.dumps(batches))
     assert all(equal(sent(step), one) for step, one in zip(order.steps(0, 14), expected, strict=True))
-    assert len(pickle.dumps(batches)) < 10_000
+
+
+def test_another_process_gets_where_the_arrays_lie(tmp_path: Path) -> None:
+    path, images = dataset(tmp_path, 3000, per_picture=3000)
+    large = prepare(Inputs([path], images), TOKENIZER, View(16), cache=tmp_path / "cache")
+    for layout in ("pairs", "clic"):
+        batches = Batches(large, 2, layout=layout, tokenizer=TOKENIZER)
+        assert len(pickle.dumps(batches)) < 10_000 + large.rows.nbytes
 
 
 @pytest.mark.parametrize("workers", [0, 2])
