@@ -74,8 +74,8 @@ class Exam:
         """Single pictures, with as many negatives and positives as the recipe wants and the data has."""
         wanted, texts, tokens = recipe.batch, data.data, data.tokens
         data = replace(data, rows=data.rows[:MOST_HELD_OUT])
-        negatives = Draw(texts.negatives, 1, categories=wanted.categories, usable=~tokens.same_negatives)
-        positives = Draw(texts.positives, 1, usable=~tokens.same_positives)
+        negatives = Draw(texts.negatives, 1, categories=wanted.categories, without=tokens.same_negatives)
+        positives = Draw(texts.positives, 1, without=tokens.same_positives)
         batches = Batches(
             data, min(wanted.negatives, _most(negatives, data)), min(wanted.positives, _most(positives, data)),
             categories=wanted.categories, seed=seed,
