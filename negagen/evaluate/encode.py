@@ -115,21 +115,20 @@ class Encoder:
         """
         unique = list(dict.fromkeys(texts))
         keys: dict[str, int] = {}
-        rows: dict[int, tuple[torch.Tensor, int]] = {}
+        rows: dict[int, NDArray[np.int64]] = {}
         full: set[str] = set()
         for start in range(0, len(unique), _TOKENISED):
             part = unique[start : start + _TOKENISED]
             tokens = self.model.tokenize(part)
-            for row, text in enumerate(part):
-                length = int(tokens.lengths[row])
-                ids = tokens.ids[row, :length]
-                key = int.from_bytes(blake2b(ids.numpy().tobytes(), digest_size=8).digest(), "little")
-                keys[text], rows[key] = key, (ids, length)
+            for text, row, length in zip(part, tokens.ids.numpy(), tokens.lengths.tolist(), strict=True):
+                ids = row[:length]
+                key = int.from_bytes(blake2b(ids.tobytes(), digest_size=8).digest(), "little")
+                keys[text], rows[key] = key, ids
                 if length >= self.model.context_length:
                     full.add(text)
         wanted = list(rows)
         missing = [wanted[place] for place in self.store.missing("texts", wanted)]
-        missing.sort(key=lambda key: rows[key][1])
+        missing.sort(key=lambda key: len(rows[key]))
         size = 4 * self._batch_size
         for start in range(0, len(missing), size):
             part_keys = missing[start : start + size]
@@ -138,12 +137,12 @@ class Encoder:
             self.on_progress("texts", start + len(part_keys), len(missing))
         return self.store.take("texts", [keys[text] for text in texts]), np.array([text in full for text in texts])
 
-    def _padded(self, rows: Sequence[tuple[torch.Tensor, int]]) -> Texts:
-        longest = max(length for _, length in rows)
-        ids = torch.full((len(rows), longest), self.model.pad_id, dtype=torch.int64)
-        for number, (own, length) in enumerate(rows):
-            ids[number, :length] = own
-        return Texts(ids, torch.tensor([length for _, length in rows]))
+    def _padded(self, rows: Sequence[NDArray[np.int64]]) -> Texts:
+        lengths = torch.tensor([len(row) for row in rows])
+        ids = torch.full((len(rows), int(lengths.max())), self.model.pad_id, dtype=torch.int64)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = torch.from_numpy(row)
+        return Texts(ids, lengths)
 
     def _decoded(
         self, pictures: Sequence[Picture]
