@@ -112,6 +112,7 @@ class Negator:
         self.blindness = blindness
         self._model = model
         self._scorer = scorer
+        self._kept: dict[_Row, _Pool] = {}
         self.blinder = Blinder(self.lexicon, self.rules, POLICIES.get(blindness, POLICIES["balanced"]))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -121,6 +122,15 @@ class Negator:
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items() if value is not None)
         return f"Negator({given})"
+
+    def drawing_by(self, model: str | Path) -> Negator:
+        """This negator with the model of another file; it takes over what `gathered` was to keep."""
+        other = object.__new__(Negator)
+        of_model = ("model", "config", "fingerprint", "_selector")
+        other.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in of_model)
+        other._model = model
+        other._arguments = {**self._arguments, "model": model}
+        return other
 
     @cached_property
     def model(self) -> BlindModel:
@@ -193,8 +203,8 @@ class Negator:
             raise TypeError("pipe() takes captions, not one caption: call the negator itself, or pass a list")
         epoch = self.epoch if epoch is None else epoch
         for batch in self._batches(texts, keys, siblings, groups, batch_size):
-            parses = self._parses(batch)
             if self.blindness == "off":
+                parses = self._parses(batch)
                 for row in batch:
                     parse = parses.get(row.text)
                     yield (
@@ -203,7 +213,7 @@ class Negator:
                         else self._negate(parse, self._stream(row, epoch), row, parses)
                     )
             else:
-                yield from self._balanced(batch, parses, epoch)
+                yield from self._balanced(batch, epoch)
 
     def gathered(
         self,
@@ -211,11 +221,20 @@ class Negator:
         groups: Iterable[object] | None = None,
         siblings: Iterable[Sequence[str]] | None = None,
         batch_size: int = 512,
+        keep: bool = False,
     ) -> Iterator[list[Gathered]]:
-        """Batches of captions with the options that their negatives are drawn from, for fitting a model."""
+        """Batches of captions with the options that their negatives are drawn from, for fitting a model.
+
+        With `keep` they stay in memory, about 10 kB a caption, until `pipe` comes to the same caption with the same
+        siblings and no key: it then need not find them again.
+        """
         for batch in self._batches(texts, None, siblings, groups, batch_size):
             parses = self._parses(batch)
-            yield [self._gather(row, parses, self.epoch)[0] for row in batch if row.text in parses]
+            usable = [row for row in batch if row.text in parses]
+            found = [self._gather(row, parses, self.epoch) for row in usable]
+            if keep:
+                self._kept.update(zip(map(_kept_as, usable), found, strict=True))
+            yield [gathered for gathered, _, _ in found]
 
     def option_text(self, batch: Sequence[Gathered]) -> Callable[[int], str]:
         """Gives the text of an option by its number among all of the batch."""
@@ -286,7 +305,7 @@ class Negator:
         reason = "too few edits apply" if parse.phrases else "no noun phrase found"
         return found.result(parse.text, "partial" if found.negatives else "none", reason)
 
-    def _gather(self, row: _Row, parses: Mapping[str | None, Parse], epoch: int) -> tuple[Gathered, _Found, Context]:
+    def _gather(self, row: _Row, parses: Mapping[str | None, Parse], epoch: int) -> _Pool:
         """Up to `policy.pool` candidates that pass the checks, categories taking turns."""
         parse = parses[row.text]
         stream = self._stream(row, epoch)
@@ -340,18 +359,30 @@ class Negator:
                     return
             turns = remaining
 
-    def _balanced(self, batch: Sequence[_Row], parses: Mapping[str | None, Parse], epoch: int) -> Iterator[Result]:
+    def _pools(self, batch: Sequence[_Row], epoch: int) -> list[_Pool | None]:
+        """What each caption's negatives are drawn from; None for one that cannot be used."""
+        kept = [
+            self._kept.pop(_kept_as(row), None) if self._kept and row.key is None and epoch == self.epoch else None
+            for row in batch
+        ]
+        parses = self._parses([row for row, pool in zip(batch, kept, strict=True) if pool is None])
+        return [
+            pool or (self._gather(row, parses, epoch) if row.text in parses else None)
+            for row, pool in zip(batch, kept, strict=True)
+        ]
+
+    def _balanced(self, batch: Sequence[_Row], epoch: int) -> Iterator[Result]:
         """Negatives drawn from each caption's pool by the blindness model."""
-        ready = [self._gather(row, parses, epoch) for row in batch if row.text in parses]
+        pools = self._pools(batch, epoch)
+        ready = [pool for pool in pools if pool is not None]
         gathered = [each for each, _, _ in ready]
         rescore = None if self._selector is None else partial(self._selector, text=self.option_text(gathered))
         choices = iter(self.blinder.choose(gathered, self.model, self.k, rescore))
-        rest = iter(ready)
-        for row in batch:
-            if row.text not in parses:
+        for row, pool in zip(batch, pools, strict=True):
+            if pool is None:
                 yield _error(row.text)
                 continue
-            (parse, options, _, _), found, context = next(rest)
+            (parse, options, _, _), found, context = pool
             folded = fold(parse.text)
             for choice in next(choices):
                 scores = {"lm_gap": choice.lm_gap, "blind": choice.blind}
@@ -443,6 +474,14 @@ class _Found:
 
     def result(self, text: str, status: Status, reason: str) -> Result:
         return Result(text, tuple(self.negatives), tuple(self.positives), tuple(self.rejected), status, reason)
+
+
+_Pool = tuple[Gathered, _Found, Context]
+
+
+def _kept_as(row: _Row) -> _Row:
+    """What two rows have in common that are the same caption of the same picture."""
+    return _Row(row.text, None, tuple(row.siblings), row.text if row.group is None else row.group)
 
 
 def _error(text: str | None) -> Result:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 ENOUGH: Final = 2_000
 """Captions below which a fitted model would be worse than the bundled one."""
 
-SAMPLE: Final = 12_000
-EPOCHS: Final = 6
+SAMPLE: Final = 32_000
+"""What a judge may learn from as many captions as there are, weights must have been fitted on as many to hide."""
+
+EPOCHS: Final = 12
 _BATCH: Final = 128
 _TABLE_BITS: Final = 18
 _CHUNK: Final = 4096
@@ -49,6 +51,7 @@ def fit_model(
     folds: int = FOLDS,
     sample: int = SAMPLE,
     siblings: bool = False,
+    keep: bool = False,
     about: dict[str, Any] | None = None,
     tell: Callable[[str, int, int], None] = _quiet,
 ) -> BlindModel:
@@ -57,8 +60,9 @@ def fit_model(
     `captions()` gives (text, group) pairs, of which there are `rows`; it is called twice. Captions of one picture have
     the same group, or else each its own. With `folds` = 1 the model does not leave captions out of their own judgement,
     and serves for others only. With `siblings` the negatives that it is fitted on are checked against the other
-    captions of their pictures, as those drawn later will be; the sample then is of whole pictures. `tell(step, done,
-    of)` hears how far each step is.
+    captions of their pictures, as those drawn later will be; the sample then is of whole pictures. With `keep` the
+    negator keeps what it gathers from the sample (see `Negator.gathered`). `tell(step, done, of)` hears how far each
+    step is.
     """
     counts, classes = _counted(negator.blinder.words, captions(), rows, folds, tell)
     empty = Tilt(
@@ -72,7 +76,8 @@ def fit_model(
     parted = [[pair for pair in taken if fold_of(pair[1]) % GROUPS == group] for group in range(GROUPS)]
     draws, ready = [], 0
     for part in parted:
-        draws.append(_draws(negator, model, part, siblings=siblings, tell=partial(_ahead, tell, ready, len(taken))))
+        ahead = partial(_ahead, tell, ready, len(taken))
+        draws.append(_draws(negator, model, part, siblings=siblings, keep=keep, tell=ahead))
         ready += len(part)
     tell(_WEIGHING, 0, 0)
     tilt = fit_tilt(
@@ -146,6 +151,7 @@ def _draws(
     captions: Sequence[tuple[str, object]],
     *,
     siblings: bool,
+    keep: bool,
     tell: Callable[[int], None],
 ) -> list[Draw]:
     texts, groups = [text for text, _ in captions], [group for _, group in captions]
@@ -154,9 +160,11 @@ def _draws(
         shown: dict[object, list[str]] = {}
         for text, group in captions:
             shown.setdefault(group, []).append(text)
-        beside = [[other for other in shown[group][: MOST + 1] if other != text][:MOST] for text, group in captions]
+        distinct = {group: list(dict.fromkeys(texts))[: MOST + 1] for group, texts in shown.items()}
+        beside = [[other for other in distinct[group] if other != text][:MOST] for text, group in captions]
     draws: list[Draw] = []
-    for number, batch in enumerate(negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH)):
+    gathered = negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH, keep=keep)
+    for number, batch in enumerate(gathered):
         if batch:
             draws.append(negator.blinder.draw(batch, model))
         tell(number * _BATCH)

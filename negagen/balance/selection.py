@@ -39,8 +39,8 @@ class Policy:
 
 
 POLICIES: Final = {
-    "balanced": Policy(pool=12, floor=-1.0, last=-14.0),
-    "strict": Policy(pool=32, floor=0.5, last=-4.0),
+    "balanced": Policy(pool=12, floor=-1.0, last=-20.0),
+    "strict": Policy(pool=32, floor=0.0, last=-5.0),
 }
 
 

@@ -21,10 +21,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from negagen.batch.collector import kept_from_collector
 from negagen.batch.parts import Parts
 from negagen.batch.siblings import SiblingIndex
 from negagen.batch.source import RowStream, Source
-from negagen.batch.spec import Identity, NegatorSpec
+from negagen.batch.spec import Identity, NegatorLike, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
 from negagen.batch.table import TableNegator
 from negagen.errors import NegagenError, WorkerError
@@ -80,17 +81,17 @@ class Executor(Protocol):
         ...
 
 
-def executor_for(work: Work, workers: int) -> Executor:
-    """In-process for one worker, else a pool of `workers` processes."""
-    return InProcess(work) if workers == 1 else ProcessPool(work, workers)
+def executor_for(work: Work, workers: int, ready: NegatorLike | None = None) -> Executor:
+    """In-process for one worker, else a pool of `workers` processes. `ready` is the work's negator, if it is built."""
+    return InProcess(work, ready) if workers == 1 else ProcessPool(work, workers)
 
 
 class _Maker:
     """Builds the negator, then makes part after part."""
 
-    def __init__(self, work: Work) -> None:
-        with _kept_from_collector(), warnings.catch_warnings(record=True) as caught:
-            negator = work.spec.build()
+    def __init__(self, work: Work, ready: NegatorLike | None = None) -> None:
+        with kept_from_collector(), warnings.catch_warnings(record=True) as caught:
+            negator = work.spec.build(ready)
         self.identity = Identity.of(negator, tuple(str(warning.message) for warning in caught))
         self._negator = TableNegator(
             negator,
@@ -112,8 +113,9 @@ class _Maker:
 class InProcess:
     """Makes the parts here, one after another."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, ready: NegatorLike | None = None) -> None:
         self._work = work
+        self._ready = ready
         self._maker: _Maker | None = None
 
     def __enter__(self) -> Self:
@@ -138,7 +140,7 @@ class InProcess:
 
     def _made(self) -> _Maker:
         if self._maker is None:
-            self._maker = _Maker(self._work)
+            self._maker = _Maker(self._work, self._ready)
         return self._maker
 
 
@@ -304,19 +306,6 @@ def _ctrl_c_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _kept_from_collector() -> Iterator[None]:
-    """What is loaded here lives as long as we do: a collector that never visits it is a sixth faster."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if enabled:
-            gc.enable()
 
 
 def _end_with_parent() -> None:

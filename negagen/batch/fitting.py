@@ -12,6 +12,7 @@ from negagen.balance.fitting import ENOUGH, fit_model
 from negagen.balance.model import BlindModel
 from negagen.balance.scoring import fit_scorer
 from negagen.batch import schema as schemas
+from negagen.batch.collector import kept_from_collector
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import NegatorSpec
 from negagen.batch.table import strings
@@ -71,13 +72,17 @@ def open_reference(path: Path, column: str, image_id_column: str | None, *, sibl
     return Captions(source, column, image_ids(source, image_id_column), source.rows, siblings)
 
 
-def fit_captions(negator: Negator, captions: Captions, target: Path, tell: Tell = _quiet) -> BlindModel:
+def fit_captions(
+    negator: Negator, captions: Captions, target: Path, tell: Tell = _quiet, *, keep: bool = False
+) -> BlindModel:
     """Fit a model on the captions and write it to `target`; with weights for the negator's scorer, if it has one.
+
+    With `keep` the negator keeps the candidates that it finds on the way, for a run over the same captions.
 
     Raises `InputError` if the captions are too few for a scorer.
     """
     about = {"input": [file.digest for file in captions.source.files]}
-    model = fit_model(negator, captions, captions.rows, siblings=captions.beside, about=about, tell=tell)
+    model = fit_model(negator, captions, captions.rows, siblings=captions.beside, keep=keep, about=about, tell=tell)
     if negator.scorer is not None:
         model = with_scorer(negator, model, captions, tell)
     model.save(target)
@@ -106,13 +111,20 @@ def read_captions(source: Source, rows: int, column: str, image_id_column: str |
 
 
 def with_model(
-    spec: NegatorSpec, own: Captions, folder: Path, *, reference: Captions | None = None, tell: Tell = _quiet
-) -> NegatorSpec:
+    spec: NegatorSpec,
+    own: Captions,
+    folder: Path,
+    *,
+    reference: Captions | None = None,
+    keep: bool = False,
+    tell: Tell = _quiet,
+) -> tuple[NegatorSpec, Negator | None]:
     """`spec` with a model fitted on `reference`, or on the run's `own` captions, if it wants one and names none.
 
     Without a reference, fewer than `ENOUGH` captions are served by the bundled model. A scorer needs weights: a model
     that has none for it gets them from a sample of the same captions. What is fitted is kept in `folder` under a name
-    that changes with all that it depends on: a resumed run takes it up.
+    that changes with all that it depends on: a resumed run takes it up. With `keep` there is also the negator of that
+    spec, if a model was fitted: it has kept the candidates that it found on the way.
 
     Raises:
         InputError: a reference beside a model or with blindness off; captions too few for a scorer.
@@ -128,17 +140,17 @@ def with_model(
     fits = options.get("model") is None and captions.rows >= ENOUGH
     scores = options.get("scorer") is not None
     if options.get("blindness", "off") == "off" or not (fits or scores):
-        return spec
+        return spec, None
     negator = replace(spec, judges={}).build()
     if not isinstance(negator, Negator):
-        return spec
+        return spec, None
     scorer = negator.scorer
     if (
         not fits
         and scorer is not None
         and (negator.model.about.get("scorer") or {}).get("scorer") == scorer.fingerprint
     ):
-        return spec
+        return spec, None
     parts = [*captions.identity]
     if scorer is None:
         parts.append(negator.fingerprint)
@@ -147,9 +159,12 @@ def with_model(
         parts += [NegatorSpec(plain, spec.factory).build().fingerprint, scorer.fingerprint]
     key = blake2b(schemas.dump(parts).encode(), digest_size=8).hexdigest()
     path = folder / f"blindness-{key}.npz"
+    ready = None
     if not path.exists():
         if fits:
-            fit_captions(negator, captions, path, tell)
+            with kept_from_collector():
+                fit_captions(negator, captions, path, tell, keep=keep)
+            ready = negator.drawing_by(path) if keep else None
         else:
             with_scorer(negator, negator.model, captions, tell).save(path)
-    return replace(spec, options={**options, "model": str(path)})
+    return replace(spec, options={**options, "model": str(path)}), ready

@@ -142,14 +142,16 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     finished = False
     try:
         check_target(output, [], job.overwrite)  # a run that held the lock until now may have written it
-        spec = with_model(job.spec, own, folder, reference=reference, tell=_teller(progress))
+        # What a single process finds while it fits, it need not find again.
+        keep = job.workers == 1 and job.id_column is None and reference is None
+        spec, ready = with_model(job.spec, own, folder, reference=reference, keep=keep, tell=_teller(progress))
         index = (
             None
             if pictures is None or job.siblings is False
             else index_for(source, folder, column=job.column, image_id_column=pictures, rows=rows, tell=None)
         )
         work = Work(spec, source, job.column, job.id_column, pictures, index, shown)
-        with executor_for(work, job.workers) as executor:
+        with executor_for(work, job.workers, ready) as executor:
             identity = executor.identity()
             plan = make_plan(
                 source,

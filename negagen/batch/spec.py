@@ -52,11 +52,14 @@ class NegatorSpec:
     factory: str = "negagen.negator:Negator"
     judges: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self) -> NegatorLike:
-        """The negator, behind its judges; its own errors (rules, pipeline, resources, models) pass through."""
+    def build(self, ready: NegatorLike | None = None) -> NegatorLike:
+        """The negator, behind its judges; its own errors (rules, pipeline, resources, models) pass through.
+
+        `ready` is the negator itself, where it has been built already.
+        """
         module, _, name = self.factory.partition(":")
         build = getattr(importlib.import_module(module), name)
-        negator = cast(NegatorLike, build(**self.options))
+        negator = cast(NegatorLike, build(**self.options)) if ready is None else ready
         if not self.judges:
             return negator
         from negagen.judges.stage import JudgedNegator, load_judges
