@@ -1,15 +1,14 @@
 """Selection by a language model of the user's own: its gap is balanced like those of the models that negagen fits.
 
 The draw of `negagen.balance.selection` stays as it is. On top of it each candidate gets a weight for the bin of its
-gap, antisymmetric in the gap: one set of bins for the scorer; and, since a draw moved for the one leans over for
-the others, one for each gap of the pool. The weights are those at which, in a sample of captions, as many negatives are
-drawn on either side of zero in each bin.
+gap, antisymmetric in the gap: the weights at which, in a sample of captions, as many negatives are drawn on either side
+of zero in each bin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negagen.balance.ngrams import SCALE
-from negagen.balance.pool import MODELS, Pool
+from negagen.balance.pool import Pool
 from negagen.balance.selection import BINS, Policy, choose, gap_bins, noise
 from negagen.errors import InputError, ModelError
 from negagen.seeding import key_of
@@ -36,10 +35,8 @@ DRAWS: Final = 4
 ROUNDS: Final = 60
 BOUND: Final = 2 * SCALE
 _STEP: Final = 0.3
-_CORRECTION: Final = 0.4
 _NEVER: Final = -(1 << 40)
 _BATCH: Final = 32
-_MILLI: Final = 1000
 
 
 class Scorer(Protocol):
@@ -57,30 +54,30 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GapWeights:
-    """What a gap is worth in the draw: `bins` int64 [1 + MODELS, BINS] in nats / SCALE, first the scorer's.
+    """What a gap is worth in the draw: `bins` int64 [BINS] in nats / SCALE, for bins of its size.
 
-    `units` int64 [1 + MODELS] are typical gaps, in nats / SCALE. `scorer` is the scorer's fingerprint.
+    `unit` is a typical gap, in nats / SCALE. `scorer` is the scorer's fingerprint, `captions` how many were fitted on.
     """
 
     scorer: str
-    units: NDArray[np.int64]
+    unit: int
     bins: NDArray[np.int64]
     captions: int
 
     def of(self, gaps: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The weight of candidates with these gaps, int64 [N, 1 + MODELS], in nats / SCALE: int64 [N]."""
-        place, sign = gap_bins(gaps, self.units)
-        out: NDArray[np.int64] = np.clip((self.bins[np.arange(gaps.shape[1]), place] * sign).sum(axis=1), -BOUND, BOUND)
+        """The weight of candidates with these gaps, both int64 [N] in nats / SCALE."""
+        place, sign = self.place(gaps)
+        out: NDArray[np.int64] = self.bins[place] * sign
         return out
+
+    def place(self, gaps: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The bin of each gap's size and its sign, both int64 [N]."""
+        place, sign = gap_bins(gaps[:, None], np.array([self.unit], np.int64))
+        return place[:, 0], sign[:, 0]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `of_json` takes them."""
-        return {
-            "scorer": self.scorer,
-            "units": self.units.tolist(),
-            "bins": self.bins.tolist(),
-            "captions": self.captions,
-        }
+        return {"scorer": self.scorer, "unit": self.unit, "bins": self.bins.tolist(), "captions": self.captions}
 
     @classmethod
     def of_json(cls, values: Any, scorer: str, where: str) -> GapWeights:
@@ -89,15 +86,11 @@ class GapWeights:
         if values is None:
             raise ModelError(f"{where} was fitted without a scorer: {advice}")
         try:
-            out = cls(
-                str(values["scorer"]),
-                np.array(values["units"], np.int64),
-                np.array(values["bins"], np.int64),
-                int(values["captions"]),
-            )
+            bins = np.array(values["bins"], np.int64)
+            out = cls(str(values["scorer"]), int(values["unit"]), bins, int(values["captions"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{where}: its weights for a scorer are damaged: {advice}") from error
-        if out.bins.shape != (1 + MODELS, BINS) or out.units.shape != (1 + MODELS,):
+        if out.bins.shape != (BINS,):
             raise ModelError(f"{where}: made by another version of negagen: {advice}")
         if out.scorer != scorer:
             raise ModelError(f"{where} was fitted with another scorer: {advice}")
@@ -127,8 +120,7 @@ class Selector:
         """
         wanted = contenders(pool, drawn, self.policy)
         gaps = scored(self.scorer, pool, wanted, captions, text)
-        weights = self.weights.of(np.column_stack((gaps, pool.gaps)))
-        return np.where(wanted, drawn + weights, _NEVER), gaps
+        return np.where(wanted, drawn + self.weights.of(gaps), _NEVER), gaps
 
 
 def contenders(pool: Pool, drawn: NDArray[np.int64], policy: Policy) -> NDArray[np.bool_]:
@@ -189,7 +181,7 @@ def fit_scorer(
 
 @dataclass(frozen=True, slots=True)
 class ScoredDraw:
-    """A batch to fit on: `drawn` int64 [DRAWS, N] with different noise, `gaps` int64 [N, 1 + MODELS]; candidates that
+    """A batch to fit on: `drawn` int64 [DRAWS, N] with different noise, `gaps` int64 [N]; candidates that
     were not scored are never drawn.
     """
 
@@ -200,30 +192,26 @@ class ScoredDraw:
 
 def fit_weights(draws: Sequence[ScoredDraw], scorer: str, k: int, policy: Policy, captions: int) -> GapWeights:
     """Move each bin's weight against what is drawn more often than its mirror image, until nothing is."""
-    gaps = np.concatenate([draw.gaps for draw in draws]) if draws else np.zeros((0, 1 + MODELS), np.int64)
-    sizes = [np.abs(column[column != 0]) for column in gaps.T]
-    units = np.array([int(np.median(size)) if len(size) else SCALE for size in sizes], np.int64)
-    bins = np.zeros((1 + MODELS, BINS))
-    mean, taken = np.zeros_like(bins), 0
-    columns = np.arange(1 + MODELS)
-    # The other models' draw is already fitted: what is left to correct is small.
-    limit = np.array([BOUND / SCALE, *[_CORRECTION] * MODELS])[:, None]
+    gaps = np.concatenate([draw.gaps for draw in draws]) if draws else np.zeros(0, np.int64)
+    sizes = np.abs(gaps[gaps != 0])
+    weights = GapWeights(scorer, int(np.median(sizes)) if len(sizes) else SCALE, np.zeros(BINS, np.int64), captions)
+    bins, mean, taken = np.zeros(BINS), np.zeros(BINS), 0
     for number in range(ROUNDS):
-        weights = GapWeights(scorer, units, np.rint(bins * SCALE).astype(np.int64), captions)
-        ahead, behind = np.zeros_like(bins), np.zeros_like(bins)
+        ahead, behind = np.zeros(BINS), np.zeros(BINS)
         for draw in draws:
             moved = draw.drawn[number % DRAWS] + weights.of(draw.gaps)
-            picked = [n for mine in choose(draw.pool, moved, k, policy) for n in mine]
-            place, sign = gap_bins(draw.gaps[picked], units)
-            np.add.at(ahead, (np.broadcast_to(columns, place.shape), place), sign > 0)
-            np.add.at(behind, (np.broadcast_to(columns, place.shape), place), sign < 0)
+            picked = np.array([n for mine in choose(draw.pool, moved, k, policy) for n in mine], np.int64)
+            place, sign = weights.place(draw.gaps[picked])
+            ahead += np.bincount(place[sign > 0], minlength=BINS)
+            behind += np.bincount(place[sign < 0], minlength=BINS)
         # Ten of each side stand for what is not known of a bin that few candidates are in.
         bins -= _STEP / (1 + number / 20) * np.log((ahead + 10) / (behind + 10))
-        np.clip(bins, -limit, limit, out=bins)
+        np.clip(bins, -BOUND / SCALE, BOUND / SCALE, out=bins)
+        weights = replace(weights, bins=np.rint(bins * SCALE).astype(np.int64))
         if number >= ROUNDS // 2:
             mean += bins
             taken += 1
-    return GapWeights(scorer, units, np.rint(mean / taken * SCALE).astype(np.int64), captions)
+    return replace(weights, bins=np.rint(mean / taken * SCALE).astype(np.int64))
 
 
 def _batches(negator: Negator, captions: Sequence[tuple[str, object]], siblings: bool) -> Iterator[list[Gathered]]:
@@ -247,7 +235,7 @@ def _scored_draw(negator: Negator, scorer: Scorer, model: BlindModel, batch: Seq
     texts = negator.option_text(batch)
     ever: NDArray[np.bool_] = np.logical_or.reduce(wanted)
     gaps = scored(scorer, pool, ever, [caption.parse.text for caption in batch], texts)
-    return ScoredDraw(pool, np.where(wanted, drawn, _NEVER), np.column_stack((gaps, pool.gaps)))
+    return ScoredDraw(pool, np.where(wanted, drawn, _NEVER), gaps)
 
 
 __all__ = ["LEAST", "SAMPLE", "GapWeights", "Scorer", "Selector", "fit_scorer", "fit_weights"]

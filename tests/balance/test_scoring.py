@@ -18,7 +18,7 @@ from negagen.errors import InputError, ModelError
 from negagen.seeding import key_of
 from tests.balance.test_blindness import captions
 
-COUNT = 1200
+COUNT = 800
 
 
 class Whim:
