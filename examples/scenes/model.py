@@ -37,6 +37,7 @@ class Size:
 PRESETS: Final[dict[str, Size]] = {
     "full": Size(side=112, patch=8, vision=(256, 6), text=(256, 3), features=256),
     "coarse": Size(side=112, patch=14, vision=(256, 4), text=(256, 3), features=256),
+    "speck": Size(side=112, patch=28, vision=(32, 1), text=(32, 1), features=32),
     "tiny": Size(side=80, patch=16, vision=(96, 4), text=(96, 3), features=96),
 }
 

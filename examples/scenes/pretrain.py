@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from transformers.utils import logging
 
 from examples.scenes.encode import Questions, image_features, load, text_features, tokens
 from examples.scenes.exam import Exam
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     history = pretrain(
         given.output, preset=given.preset, images=given.images, steps=given.steps, batch=given.batch, lr=given.lr,
         seed=given.seed, world=given.world, device=given.device, workers=given.workers,
