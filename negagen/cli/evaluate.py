@@ -57,6 +57,13 @@ def evaluate(
     ] = None,
     lm_limit: Annotated[int, typer.Option(min=0, help="Pairs a benchmark that it scores; 0: all.")] = 2000,
     limit: Annotated[int, typer.Option(min=0, help="Items of each benchmark, a seeded sample; 0: all.")] = 0,
+    method: Annotated[
+        str, typer.Option(help="plain, or comclip: by the parts of a picture that a text speaks of.")
+    ] = "plain",
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="JSON of boxes by picture, for comclip; without it, a grid.", show_default=False),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, cuda:1 ...")] = "auto",
     cache: Annotated[
@@ -118,6 +125,8 @@ def evaluate(
         lm=lm,
         lm_limit=lm_limit or None,
         limit=limit or None,
+        method=method,  # type: ignore[arg-type]  # checked by `evaluate`
+        boxes=boxes,
         seed=seed,
         on_progress=_progress(),
     )

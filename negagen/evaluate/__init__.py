@@ -9,7 +9,8 @@
     report.items("after")                        # pa.Table, a row for each item and score
 
 `evaluate(models, benchmarks, *, root=None, images=None, batch_size=256, device="auto", cache=None, controls=True,
-limit=None, seed=0, method="plain", on_progress=None) -> Report`. A model is a folder, or a loaded
+limit=None, method="plain", boxes=None, seed=0,
+on_progress=None) -> Report`. A model is a folder, or a loaded
 `negagen.train.models.ContrastiveModel`; several are given as a mapping of names to models. A benchmark is a name as
 in `negagen evaluate --list`, `generic:FILE`, `retrieval:FILE`, `zeroshot:FOLDER`, or an opened one (`open_benchmark`).
 Runs at different times, such as before and after training, are put together by `before.joined(after)`, which makes

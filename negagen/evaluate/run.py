@@ -6,12 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from negagen.errors import DataError, InputError
 from negagen.evaluate.benchmarks import open_benchmark
+from negagen.evaluate.comclip import ComClip, read_boxes
 from negagen.evaluate.compare import codes_of
 from negagen.evaluate.controls import BLIND, Control, controls_of, counted, strongest
 from negagen.evaluate.encode import Encoder, Progress
@@ -20,9 +21,12 @@ from negagen.evaluate.items import Benchmark, Choices, Retrieval, sampled
 from negagen.evaluate.pictures import Folders
 from negagen.evaluate.report import Evaluated, Report, Result, Score
 from negagen.evaluate.scoring import Scored, score
+from negagen.ruleset import nearest
 
 if TYPE_CHECKING:
     from negagen.train.models import ContrastiveModel
+
+Method = Literal["plain", "comclip"]
 
 _MOST_CATEGORIES = 400
 """Beyond so many, such as ImageNet's classes, a score for each says little and costs much."""
@@ -41,6 +45,8 @@ def evaluate(
     lm: Path | str | None = None,
     lm_limit: int | None = 2000,
     limit: int | None = None,
+    method: Method = "plain",
+    boxes: Path | str | None = None,
     seed: int = 0,
     on_progress: Callable[[str, str, str, int, int], None] | None = None,
 ) -> Report:
@@ -57,6 +63,9 @@ def evaluate(
         cache: a folder for features by model, or None.
         controls: whether blind judges are asked too, or which (see `negagen.evaluate.controls`).
         lm: a folder with a causal language model, a further judge, which scores `lm_limit` pairs a benchmark.
+        method: "plain", cosines of whole pictures and texts; or "comclip", by the parts that a text speaks of (see
+            `negagen.evaluate.comclip`), in benchmarks of single questions.
+        boxes: a JSON file of boxes for "comclip"; without it, a grid.
         limit: items of each benchmark, a sample that `seed` fixes; None for all.
         on_progress: called with model, benchmark, what is encoded, how many are done and how many there are.
 
@@ -70,6 +79,9 @@ def evaluate(
     opened = _opened(benchmarks, root, limit, seed)
     given = (images,) if isinstance(images, str | Path) else tuple(images)
     folders = Folders([*map(Path, given), *(Path(folder) for one in opened.values() for folder in one.folders)])
+    if method not in get_args(Method):
+        raise DataError(f"no method is named {method!r}{nearest(method, get_args(Method))}")
+    known = None if boxes is None else read_boxes(Path(boxes))
     judges = BLIND if controls is True else tuple(controls or ())
     evaluated: list[Evaluated] = []
     blind: dict[str, tuple[Control, ...]] = {}
@@ -79,10 +91,11 @@ def evaluate(
         encoder = Encoder(
             _loaded(source, device), folders, cache=None if cache is None else Path(cache), batch_size=batch_size
         )
+        parts = ComClip(encoder, known) if method == "comclip" else None
         results: dict[str, Result] = {}
         for label, benchmark in opened.items():
             encoder.on_progress = _telling(on_progress, name, label)
-            scores, part, skipped, notes = score(benchmark, encoder)
+            scores, part, skipped, notes = score(benchmark, encoder, parts)
             asked.setdefault(label, part)
             if label not in blind:
                 blind[label] = _controls(part, judges, lm, lm_limit, seed)
@@ -91,12 +104,14 @@ def evaluate(
         path = str(source) if isinstance(source, str | Path) else ""
         seconds = time.perf_counter() - began
         evaluated.append(Evaluated(name, path, encoder.fingerprint, results, seconds, dict(encoder.encoded)))
-        del encoder
+        del encoder, parts
     settings = {
         "benchmarks": [one if isinstance(one, str) else one.name for one in benchmarks],
         "root": None if root is None else str(root),
         "images": [str(one) for one in given],
         "limit": limit,
+        "method": method,
+        "boxes": None if boxes is None else str(boxes),
         "seed": seed,
         "blind": list(judges),
         "lm": None if lm is None else str(lm),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from negagen.errors import DataError
 from negagen.evaluate import metrics
+from negagen.evaluate.comclip import ComClip
 from negagen.evaluate.encode import Encoder
 from negagen.evaluate.items import Benchmark, Choices, Classification, Item, Picture, Retrieval, only, same_text
 from negagen.evaluate.metrics import Outcome
@@ -44,7 +45,9 @@ class Scored:
         return len(self.ids)
 
 
-def score(benchmark: Benchmark, encoder: Encoder) -> tuple[dict[str, Scored], Benchmark, Counter[str], Counter[str]]:
+def score(
+    benchmark: Benchmark, encoder: Encoder, parts: ComClip | None = None
+) -> tuple[dict[str, Scored], Benchmark, Counter[str], Counter[str]]:
     """Each of the benchmark's scores; the benchmark as far as it could be scored; what was skipped, and noted.
 
     Raises:
@@ -65,7 +68,7 @@ def score(benchmark: Benchmark, encoder: Encoder) -> tuple[dict[str, Scored], Be
         benchmark, features = only(benchmark, kept), features[rows]
     notes: Counter[str] = Counter()
     if isinstance(benchmark, Choices):
-        scores = _choices(benchmark, encoder, features, notes)
+        scores = _choices(benchmark, encoder, features, notes, parts)
     elif isinstance(benchmark, Retrieval):
         scores = _retrieval(benchmark, encoder, features, notes)
     else:
@@ -91,7 +94,11 @@ def _none_found(benchmark: Benchmark, encoder: Encoder, skipped: Counter[str]) -
 
 
 def _choices(
-    benchmark: Choices, encoder: Encoder, images: NDArray[np.float32], notes: Counter[str]
+    benchmark: Choices,
+    encoder: Encoder,
+    images: NDArray[np.float32],
+    notes: Counter[str],
+    parts: ComClip | None,
 ) -> dict[str, Scored]:
     items = benchmark.items
     texts = [text for item in items for text in item.texts]
@@ -101,10 +108,15 @@ def _choices(
     pictures = np.concatenate(([0], np.cumsum([len(item.pictures) for item in items])))
     words = np.concatenate(([0], np.cumsum([len(item.texts) for item in items])))
 
+    def cosines(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        if parts is not None:
+            return parts.near(benchmark.pictures(), rows, texts, columns)
+        return _dots(images, rows, features, columns)
+
     if benchmark.task == "match":
         left, text = pictures[:-1], words[:-1]
         grid = np.stack(
-            [[_dots(images, left + i, features, text + j) for j in (0, 1)] for i in (0, 1)]
+            [[cosines(left + i, text + j) for j in (0, 1)] for i in (0, 1)]
         ).transpose(2, 0, 1)  # fmt: skip
         return {
             name: _scored(items, outcome, np.full(len(items), metrics.CHANCE_OF_MATCHING[name]))
@@ -113,13 +125,13 @@ def _choices(
     if benchmark.task == "image":
         places, mask = metrics.padded([range(a, b) for a, b in pairwise(pictures.tolist())])
         owner = np.broadcast_to(words[:-1, None], places.shape)
-        near = _dots(images, places.ravel(), features, owner.ravel()).reshape(places.shape)
+        near = cosines(places.ravel(), owner.ravel()).reshape(places.shape)
         outcome = metrics.choice(near[:, :1], near[:, 1:], None, mask[:, 1:], TOLERANCE)
         chance = np.array([metrics.chance_of_choice(1, len(item.pictures) - 1) for item in items])
         return {"accuracy": _scored(items, outcome, chance)}
     places, mask = metrics.padded([range(a, b) for a, b in pairwise(words.tolist())])
     owner = np.broadcast_to(pictures[:-1, None], places.shape)
-    near = _dots(images, owner.ravel(), features, places.ravel()).reshape(places.shape)
+    near = cosines(owner.ravel(), places.ravel()).reshape(places.shape)
     return _true_texts(benchmark, near, mask, features, words[:-1])
 
 
