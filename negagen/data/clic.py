@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from negagen.data.batch import Batch
+from negagen.data.concatenation import Joined, Joiner, spoken
 from negagen.data.order import Step
 from negagen.data.prepared import Prepared
-from negagen.data.tokens import Tokenizer, encode
+from negagen.data.tokens import Tokenizer
 from negagen.errors import DataError
 from negagen.seeding import Stream, key_of
 from negagen.types import CATEGORIES
@@ -38,6 +39,9 @@ _ROLES = {
     "replace_rel": "relation",
     "replace_count": "count",
 }
+# What is plural without an s, of what captions speak of.
+_PLURALS = ("men", "people", "children", "feet", "teeth", "geese", "mice", "sheep", "cattle")
+
 _KINDS = {"object": CATEGORIES.index("swap_obj"), "attribute": CATEGORIES.index("swap_att")}
 
 
@@ -65,13 +69,14 @@ class Exchange:
     """
 
     def __init__(self, prepared: Prepared, tokenizer: Tokenizer, seed: int = 0) -> None:
-        self._prepared, self._tokenizer, self._seed = prepared, tokenizer, seed
+        self._prepared, self._seed = prepared, seed
         data = prepared.data
         if not (data.negatives.starts >= 0).any():
             raise DataError(
                 f"{data.source}: the layout 'clic' exchanges words that negatives have edited, and there is none with"
                 " its edit on record. Make them with `negagen generate`."
             )
+        self._tokens = Joiner(prepared, tokenizer)
         groups = data.groups[prepared.rows]
         order = np.argsort(groups, kind="stable")
         self._by_group, self._groups = prepared.rows[order], groups[order]
@@ -100,24 +105,21 @@ class Exchange:
         """
         rows, partners = step.own, self.partners(step)
         data = self._prepared.data
-        known: dict[str, int] = {}
+        known: dict[Joined, int] = {}
         positives = np.empty((len(rows), 4), np.int64)
         negatives = np.full((len(rows), 1), -1, np.int64)
         kinds = np.full((len(rows), 1), -1, np.int64)
-        captions, others = data.caption_texts(rows), data.caption_texts(partners)
         for index, (row, partner) in enumerate(zip(rows.tolist(), partners.tolist(), strict=True)):
             stream = Stream(key_of("clic", self._seed, step.epoch, row, partner))
-            one, two = captions[index], others[index]
-            further = [self._further(row, one, stream), self._further(partner, two, stream)]
+            one, two = int(data.captions[row]), int(data.captions[partner])
+            further = [self._further(row, stream), self._further(partner, stream)]
             texts = [(one, two), (two, one), (further[0][0], further[1][0]), (further[1][1], further[0][1])]
-            positives[index] = [known.setdefault(_joined(*pair), len(known)) for pair in texts]
-            false = self._exchanged((row, one), (partner, two), stream) or self._stored(
-                (row, one), (partner, two), stream
-            )
+            positives[index] = [known.setdefault(pair, len(known)) for pair in texts]
+            false = self._exchanged(row, partner, stream) or self._stored(row, partner, stream)
             if false is not None:
                 text, kinds[index] = false
                 negatives[index] = known.setdefault(text, len(known))
-        tokens = encode(self._tokenizer, list(known))
+        tokens = self._tokens(list(known))
         # Cut off, the exchange is none.
         there = negatives[:, 0] >= 0
         same = (tokens.ids[positives[there, 0]] == tokens.ids[negatives[there, 0]]).all(dim=1).numpy()
@@ -136,45 +138,46 @@ class Exchange:
             kinds=torch.from_numpy(kinds),
         )
 
-    def _further(self, row: int, caption: str, stream: Stream) -> tuple[str, str]:
-        """Two further texts that are true of the picture of `row`."""
+    def _further(self, row: int, stream: Stream) -> tuple[int, int]:
+        """Two further texts, by number, that are true of the picture of `row`."""
         data = self._prepared.data
         first, last = (np.searchsorted(self._groups, data.groups[row], side) for side in ("left", "right"))
-        siblings = self._by_group[first:last]
-        texts = data.caption_texts(siblings[data.captions[siblings] != data.captions[row]])
+        said = data.captions[self._by_group[first:last]]
+        texts = said[said != data.captions[row]].tolist()
         if len(texts) < 2:
             start, stop = data.positives.offsets[row : row + 2].tolist()
-            texts += data.texts.take(data.positives.texts[start:stop])
+            texts += data.positives.texts[start:stop].tolist()
         if not texts:
-            return caption, caption
+            texts = [int(data.captions[row])]
         texts = stream.shuffled(texts)
         return texts[0], texts[-1]
 
-    def _exchanged(self, one: tuple[int, str], two: tuple[int, str], stream: Stream) -> tuple[str, int] | None:
+    def _exchanged(self, one: int, two: int, stream: Stream) -> tuple[Joined, int] | None:
         """The joined captions with a word of each in the place of the other, and the kind of that; None for none."""
-        theirs = stream.shuffled(self._words(*two))
-        for word in stream.shuffled(self._words(*one)):
+        first, second = self._prepared.data.caption_texts(np.array([one, two]))
+        theirs = stream.shuffled(self._words(two, second))
+        for word in stream.shuffled(self._words(one, first)):
             for other in theirs:
-                if may_change(word, one[1], other, two[1]):
-                    texts = (_replaced(one[1], word, other.text), _replaced(two[1], other, word.text))
-                    return _joined(*texts), _KINDS.get(word.role, -1)
+                if may_change(word, first, other, second):
+                    texts = (_replaced(first, word, other.text), _replaced(second, other, word.text))
+                    return spoken(*texts), _KINDS.get(word.role, -1)
         return None
 
-    def _stored(self, one: tuple[int, str], two: tuple[int, str], stream: Stream) -> tuple[str, int] | None:
+    def _stored(self, one: int, two: int, stream: Stream) -> tuple[Joined, int] | None:
         """The joined captions, in the place of one of them a negative of its own, and its kind; None for none."""
         data = self._prepared.data
         found = [
             (place, index)
-            for place, (row, _) in enumerate((one, two))
+            for place, row in enumerate((one, two))
             for index in range(*data.negatives.offsets[row : row + 2].tolist())
             if not self._prepared.tokens.same_negatives[index]
         ]
         if not found:
             return None
         place, index = found[stream.below(len(found))]
-        text = data.texts[int(data.negatives.texts[index])]
-        joined = _joined(text, two[1]) if place == 0 else _joined(one[1], text)
-        return joined, int(data.negatives.kinds[index])
+        text = int(data.negatives.texts[index])
+        pair = (text, int(data.captions[two])) if place == 0 else (int(data.captions[one]), text)
+        return pair, int(data.negatives.kinds[index])
 
     def _words(self, row: int, caption: str) -> list[Word]:
         """Single words that negatives of the row replace."""
@@ -209,7 +212,7 @@ def _form(text: str, role: str) -> str:
     """What of a word shows in its ending: number of a noun, form of a verb."""
     text = text.lower()
     if role == "object":
-        return "s" if text.endswith("s") and not text.endswith("ss") else ""
+        return "s" if text.endswith(_PLURALS) or (text.endswith("s") and not text.endswith("ss")) else ""
     if role == "relation":
         return next((ending for ending in ("ing", "ed", "s") if text.endswith(ending)), text)
     if role == "count":
@@ -225,10 +228,6 @@ def _after_article(caption: str, word: Word) -> bool:
 def _replaced(caption: str, word: Word, text: str) -> str:
     text = text.capitalize() if word.text.istitle() else text.lower() if word.text.islower() else text
     return caption[: word.start] + text + caption[word.end :]
-
-
-def _joined(one: str, two: str) -> str:
-    return f"{one.strip()} {two.strip()}"
 
 
 def side_by_side(left: Tensor, right: Tensor) -> Tensor:

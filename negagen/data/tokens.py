@@ -120,10 +120,11 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Texts:
     ids = tokenizer(texts)
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     flat = np.fromiter((one for text in ids for one in text), np.int64, int(lengths.sum()))
-    return _padded(flat, np.cumsum(lengths) - lengths, lengths, tokenizer.pad_id)
+    return padded(flat, np.cumsum(lengths) - lengths, lengths, tokenizer.pad_id)
 
 
-def _padded(flat: NDArray[np.integer], starts: NDArray[np.int64], lengths: NDArray[np.int64], pad_id: int) -> Texts:
+def padded(flat: NDArray[np.integer], starts: NDArray[np.int64], lengths: NDArray[np.int64], pad_id: int) -> Texts:
+    """Texts whose tokens are `flat[start : start + length]`, filled up with `pad_id` to the longest."""
     width = int(lengths.max()) if len(lengths) else 0
     columns = np.arange(width)
     inside = columns < lengths[:, None]
@@ -162,7 +163,7 @@ class TokenTable:
     def take(self, texts: NDArray[np.integer]) -> Texts:
         """The tokens of `texts`, padded to the longest of them."""
         starts = self.offsets[texts]
-        return _padded(self.ids, starts, self.offsets[np.asarray(texts) + 1] - starts, self.pad_id)
+        return padded(self.ids, starts, self.offsets[np.asarray(texts) + 1] - starts, self.pad_id)
 
     @classmethod
     def open(cls, folder: Path) -> TokenTable:

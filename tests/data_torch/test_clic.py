@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 
 from negagen.data import Batch, Batches, Inputs, Order, Prepared, View, prepare
 from negagen.data.clic import Word, may_change, side_by_side
+from negagen.data.concatenation import Joiner
+from negagen.data.tokens import tokenise
 from negagen.errors import DataError
 from tests.data_torch.files import WordTokenizer, caption, dataset, negatives_of, rows, write
 
@@ -134,3 +137,41 @@ def test_odd_widths_are_squashed_too() -> None:
     both = side_by_side(left, right)
     assert both.shape == left.shape
     assert both[0, 0, 0].tolist() == [10, 10, 200, 200, 200]
+
+
+class Counting(WordTokenizer):
+    """Begins every text with its number of words: what it makes of a whole is not what it makes of the parts."""
+
+    def __call__(self, texts):  # type: ignore[no-untyped-def]
+        return [[len(ids), *ids[1:]] for ids in super().__call__(texts)]
+
+
+class Unmarked(WordTokenizer):
+    """Marks no beginning, as SigLIP's."""
+
+    def __call__(self, texts):  # type: ignore[no-untyped-def]
+        longer = WordTokenizer(self.context_length + 1)
+        return [ids[1:] for ids in longer(texts)]
+
+
+@pytest.mark.parametrize("kind", [WordTokenizer, Counting, Unmarked])
+@pytest.mark.parametrize("length", [30, 11])
+def test_joined_tokens_are_those_of_the_joined_texts(
+    tmp_path: Path, prepared: Prepared, kind: type[WordTokenizer], length: int
+) -> None:
+    tokenizer = kind(length)
+    own = replace(prepared, tokens=tokenise(prepared.data, tokenizer, tmp_path))
+    asked = []
+
+    def counted(texts: list[str]) -> list[list[int]]:
+        asked.extend(texts)
+        return tokenizer(texts)
+
+    joiner = Joiner(own, counted)  # type: ignore[arg-type]
+    asked.clear()
+    made = joiner([(3, 40), (40, 3), "a new text", (7, 7)])
+    texts = [" ".join(own.data.texts.take(np.array(pair))) for pair in ((3, 40), (40, 3), (7, 7))]
+    texts.insert(2, "a new text")
+    for row, size, ids in zip(made.ids.tolist(), made.lengths.tolist(), tokenizer(texts), strict=True):
+        assert row[:size] == ids
+    assert asked == (texts if kind is Counting else ["a new text"])
