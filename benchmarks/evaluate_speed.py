@@ -51,7 +51,7 @@ def save_model(folder: Path, seed: int) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     marks = [("<start>", vocabulary["<start>"]), ("<end>", vocabulary["<end>"])]
     tokenizer.post_processor = processors.TemplateProcessing(single="<start> $A <end>", special_tokens=marks)
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<start>", eos_token="<end>", unk_token="<unk>",
         model_max_length=PADDED,
     ).save_pretrained(folder)  # fmt: skip

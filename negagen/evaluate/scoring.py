@@ -269,12 +269,13 @@ def _classification(benchmark: Classification, encoder: Encoder, images: NDArray
     texts, _ = encoder.texts(prompts)
     means = texts.reshape(len(benchmark.classes), len(benchmark.templates), -1).mean(axis=1, dtype=np.float64)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    near = images.astype(np.float64) @ means.T
-    match = np.zeros(near.shape, bool)
-    match[np.arange(len(near)), benchmark.labels] = True
-    # Classes of one name cannot be told apart: ImageNet has two of "crane".
-    places = metrics.ranks(near, match, TOLERANCE)
-    ties = metrics.rank_ties(near, match, TOLERANCE)
+    found, level = [], []
+    for start in range(0, len(images), _BLOCK):
+        near = images[start : start + _BLOCK].astype(np.float64) @ means.T
+        match = np.arange(near.shape[1]) == benchmark.labels[start : start + _BLOCK, None]
+        found.append(metrics.ranks(near, match, TOLERANCE))
+        level.append(metrics.rank_ties(near, match, TOLERANCE))
+    places, ties = np.concatenate(found), np.concatenate(level)
     ids = [f"{index}:{picture.name}" for index, picture in enumerate(benchmark.images)]
     categories = [benchmark.classes[label] for label in benchmark.labels]
     out = {}
