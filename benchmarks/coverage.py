@@ -1,0 +1,123 @@
+"""Blind accuracy against coverage: how blind negatives get when captions without a blind one may go without any.
+
+Sweeps the floor of the draw (see `negagen.balance.selection.Policy`), without last resorts: a model is fitted for each
+floor, negatives are drawn of all captions, and the trained judges of `negagen audit` look at them.
+
+    python benchmarks/coverage.py captions.parquet
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from negagen import Negator
+from negagen.audit.attacks import TRAINED, run_attacks
+from negagen.audit.pairs import Pairs
+from negagen.balance.fitting import fit_model
+from negagen.balance.selection import POLICIES, Policy
+
+HERE = Path(__file__).parent
+FLOORS = (-8.0, -4.0, -2.0, -1.0, 0.0, 0.5, 1.0, 2.0)
+_COLOURS = {"surface": "#7a8288", "language-model": "#c2703d", "classifier": "#2f6f9f"}
+_NAMES = {"surface": "surface", "language-model": "n-gram language model", "classifier": "trained classifier"}
+
+
+def main() -> None:
+    """Measure, print a table, store the figures and draw the curve."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("captions", type=Path, help="Parquet file with the columns caption and image_id")
+    parser.add_argument("--floors", nargs="+", type=float, default=FLOORS)
+    parser.add_argument("--limit", type=int, help="the first N captions only")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "coverage.json")
+    parser.add_argument("--plot", type=Path, default=HERE.parent / "docs" / "coverage.svg")
+    given = parser.parse_args()
+    table = pq.read_table(given.captions, columns=["caption", "image_id"])
+    table = table.slice(0, given.limit) if given.limit else table
+    captions = list(zip(table["caption"].to_pylist(), table["image_id"].to_pylist(), strict=True))
+    points = []
+    for floor in given.floors:
+        points.append(measure(captions, floor))
+        print(json.dumps(points[-1]), flush=True)
+    about = {"captions": len(captions), "k": 4, "pool": POLICIES["balanced"].pool}
+    given.results.write_text(json.dumps({**about, "points": points}, indent=2) + "\n", encoding="utf-8")
+    draw(points, given.plot)
+
+
+def measure(captions: list[tuple[str, object]], floor: float) -> dict[str, Any]:
+    """Coverage and the judges' accuracies with this floor."""
+    usual = POLICIES["balanced"]
+    POLICIES["balanced"] = Policy(pool=usual.pool, floor=floor, last=floor)
+    try:
+        negator = Negator(k=4, blindness="balanced")
+        model = fit_model(negator, lambda: captions, len(captions), siblings=True)
+        negator.model = model
+        shown: dict[object, list[str]] = {}
+        for text, group in captions:
+            shown.setdefault(group, []).append(text)
+        results = negator.pipe(
+            [text for text, _ in captions],
+            groups=[group for _, group in captions],
+            siblings=[[other for other in shown[group] if other != text][:16] for text, group in captions],
+        )
+        pairs = [
+            (text, negative.text, group)
+            for (text, group), result in zip(captions, results, strict=True)
+            for negative in result.negatives
+        ]
+    finally:
+        POLICIES["balanced"] = usual
+    attacks = run_attacks(
+        Pairs.of([a for a, _, _ in pairs], [b for _, b, _ in pairs], groups=[group for _, _, group in pairs]), TRAINED
+    )
+    covered = len({(text, group) for text, _, group in pairs}) / len(set(captions))
+    return {
+        "floor": floor,
+        "coverage": round(covered, 4),
+        "negatives_a_caption": round(len(pairs) / len(captions), 3),
+        "attacks": {attack.name: attack.overall.to_json() for attack in attacks},
+    }
+
+
+def draw(points: list[dict[str, Any]], target: Path) -> None:
+    """The curve as SVG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams.update({"svg.hashsalt": "negagen", "svg.fonttype": "none", "font.family": "sans-serif"})
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    across = [100 * point["coverage"] for point in points]
+    for name, colour in _COLOURS.items():
+        rates = [point["attacks"][name] for point in points]
+        values = [100 * rate["accuracy"] for rate in rates]
+        axes.fill_between(
+            across,
+            [100 * rate["low"] for rate in rates],
+            [100 * rate["high"] for rate in rates],
+            color=colour,
+            alpha=0.15,
+            lw=0,
+        )
+        axes.plot(across, values, "o-", ms=4, color=colour, label=_NAMES[name])
+    for point, x in zip(points, across, strict=True):
+        axes.annotate(
+            f"{point['floor']:g}", (x, 100 * point["attacks"]["classifier"]["accuracy"]), xytext=(0, 6),
+            textcoords="offset points", ha="center", fontsize=7, color="#6b7078",
+        )  # fmt: skip
+    axes.axhline(50, color="#b0b4b8", lw=0.8, ls="--")
+    axes.set_xlabel("captions with at least one negative, %")
+    axes.set_ylabel("blind accuracy, %")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    figure.savefig(target, metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
