@@ -50,6 +50,8 @@ class Affirm:
         if phrase.entry is None or phrase.stop == index + 1 or words & self._except:
             return ()
         following = parse.tokens[index + 1]
+        if following.article:  # "riding no a motorcycle": a slip, which denies nothing
+            return ()
         if phrase.plural or phrase.entry.mass:
             if index == 0:
                 return (Splice(0, 2, following.text),)

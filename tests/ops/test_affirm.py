@@ -33,6 +33,7 @@ def test_what_is_denied_is_said(caption: str, made: set[str]) -> None:
         "A do not enter sign",
         "Plates with and without food",
         "A boy but not a girl",
+        "A man riding no a motorcycle",
     ],
 )
 def test_no_denial_to_take_back(caption: str) -> None:
