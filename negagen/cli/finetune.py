@@ -70,6 +70,9 @@ def finetune(
             min=0, help="Encode so many rows at a time; the loss still sees the whole batch.", show_default=False
         ),
     ] = None,
+    lock_image: Annotated[
+        bool, typer.Option("--lock-image", help="Freeze the vision tower and encode every picture once.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Threads that make batches, processes that decode.")] = 4,
     cache: Annotated[
@@ -125,6 +128,7 @@ def finetune(
         cache=cache,
         max_bad=max_bad,
         held_out=held_out,
+        lock_image=lock_image,
         seed=seed,
         workers=workers,
         device=device,

@@ -32,13 +32,25 @@ class Feed:
 
     @classmethod
     def open(
-        cls, data: Prepared, recipe: Recipe, stager: Stager, device: torch.device, *, seed: int, workers: int
+        cls,
+        data: Prepared,
+        recipe: Recipe,
+        stager: Stager,
+        device: torch.device,
+        *,
+        seed: int,
+        workers: int,
+        pixels: bool = True,
     ) -> Feed:
-        """The feed of a run on all of `data`. Raises `DataError` if it lacks rows, negatives or positives."""
+        """The feed of a run on all of `data`, with numbers of pictures instead of `pixels` if these are not wanted.
+
+        Raises `DataError` if it lacks rows, negatives or positives.
+        """
         batch, model = recipe.batch, stager.model
         batches = Batches(
             data, batch.negatives, batch.positives, categories=batch.categories, seed=seed, layout=batch.layout,
             plain_every=batch.plain_every, tokenizer=HuggingFaceTokenizer(model.tokenizer, model.context_length),
+            pixels=pixels,
         )  # fmt: skip
         order = Order(data.rows, batch.size, seed=seed, rank=distributed.rank(), world_size=distributed.world_size())
         return cls(batches, order, stager, device, workers)
@@ -54,9 +66,11 @@ class Feed:
 
     def steps(self, start: int, stop: int) -> Iterator[Staged]:
         """The batches of steps `[start, stop)`, made ahead by threads."""
+        numbers = self.batches.prepared.data.images
 
         def staged(step: Step) -> Staged:
-            return self.stager(self.batches(step, self.stager.pin), step.number)
+            images = None if self.batches.pixels else torch.from_numpy(numbers[step.own].astype(np.int64))
+            return self.stager(self.batches(step, self.stager.pin), step.number, images)
 
         return moved(ahead(staged, self.order.steps(start, stop), self.workers), self.device)
 

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from negagen.data import HuggingFaceTokenizer, Inputs, default_cache, prepare
-from negagen.errors import ModelError, TrainingError
+from negagen.errors import ModelError, RecipeError, TrainingError
 from negagen.seeding import key_of
 from negagen.train import checkpoint, distributed, memory, metrics, models, run
 from negagen.train.ending import Tuned, conclude
@@ -44,10 +44,11 @@ FAILED = "failed-batch.pt"
 class Job:
     """What to do.
 
-    `inputs` are negatives and pictures, `cache` the folder where what was read of them is kept. `held_out` is the share
-    of pictures that are measured on and not trained on. `resume` is "latest" or a checkpoint's folder. What comes of a
-    run does not depend on `workers`, `device`, `log`, `save_every`, `keep` and the recipe's `batch.chunk`,
-    `model.compile` and `model.gradient_checkpointing` but for rounding, and it may be resumed with others.
+    `inputs` are negatives and pictures, `cache` the folder where what was read of them is kept. `held_out` is the
+    share of pictures that are measured on and not trained on. `lock_image` freezes the vision tower, whatever the
+    recipe says, and encodes every picture once, before the first step. `resume` is "latest" or a checkpoint's folder.
+    What comes of a run does not depend on `workers`, `device`, `log`, `save_every`, `keep` and the recipe's
+    `batch.chunk`, `model.compile` and `model.gradient_checkpointing` but for rounding; it may be resumed with others.
     """
 
     inputs: Inputs
@@ -57,6 +58,7 @@ class Job:
     cache: Path | None = None
     max_bad: float = 0.01
     held_out: float = 0.05
+    lock_image: bool = False
     seed: int = 0
     workers: int = 4
     device: str = "auto"
@@ -91,6 +93,8 @@ def finetune(job: Job, watch: Watch = lambda _: None) -> dict[str, Any]:
     `TrainingError` for a device that is missing, a run that does not match the one resumed, a loss that is no number,
     or memory that does not suffice.
     """
+    if job.lock_image:
+        job = replace(job, recipe=locked(job.recipe))
     with distributed.process_group(job.device) as device, ExitStack() as ends:
         return _finetune(job, device, watch if distributed.is_main() else lambda _: None, ends)
 
@@ -123,7 +127,9 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         model, recipe.batch.chunk, whole="local" in needs, anchors=recipe.retention.teacher != "none",
         pin=device.type == "cuda",
     )  # fmt: skip
-    feed = Feed.open(train, recipe, stager, device, seed=job.seed, workers=job.workers)
+    feed = Feed.open(
+        train, recipe, stager, device, seed=job.seed, workers=job.workers, pixels=not job.lock_image
+    )  # fmt: skip
     exam = None if held is None else Exam.open(held, recipe, stager, device, seed=job.seed)
     steps, warmup = length(recipe, feed.steps_per_epoch)
 
@@ -138,6 +144,9 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     for sink in sinks:
         ends.callback(sink.close)
     encoder = Encoder(model, device, settings.precision, recipe.batch.chunk, "local" in needs, training.teacher)
+    if job.lock_image:
+        watch(Progress("preparing", detail="features of all pictures"))
+        encoder = replace(encoder, pictures=encoder.encode_all(data.pixels, recipe.batch.chunk or recipe.batch.size))
 
     def measured(name: str) -> Measured:
         """The model as it stands, by the process that leads."""
@@ -229,6 +238,15 @@ def _step(
     missing = torch.full_like(result.loss, math.nan)
     figures = [result.loss, norm, own_accuracy(features), features.scale]
     return torch.stack([*figures, *(result.parts.get(name, missing) for name in names)]).detach().float()
+
+
+def locked(recipe: Recipe) -> Recipe:
+    """The recipe with a frozen vision tower. Raises `RecipeError` if it looks at more of a picture than its feature."""
+    if recipe.batch.layout == "clic" or "local" in recipe.objective().needs:
+        raise RecipeError(f"--lock-image: recipe {recipe.name!r} needs pixels at every step; leave it out.")
+    if recipe.model.text == "frozen":
+        raise RecipeError("--lock-image freezes the vision tower, and the recipe model.text: nothing is left to train.")
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"vision": "frozen"})})
 
 
 def _configuration(job: Job, weights: str, data: str, rows: int, of: int) -> dict[str, Any]:

@@ -26,9 +26,11 @@ def explained(error: torch.OutOfMemoryError, recipe: Recipe, rows: int, resumabl
         f"too little memory on the GPU ({have:.0f} GiB) for a step of {rows:,} rows{chunked}: {cause}. What needs less:"
     ]
     if (chunk := now // 2) >= _SMALLEST:
-        lines.append(f"  --chunk {chunk:<32} the same batch and gradients, {chunk:,} rows at a time; a third slower")
+        lines.append(
+            f"  --chunk {chunk:<32} the same batch and gradients, {chunk:,} rows at a time, a third more arithmetic"
+        )
     if not settings.gradient_checkpointing:
-        lines.append("  --set model.gradient_checkpointing=true  the same gradients, a third slower")
+        lines.append("  --set model.gradient_checkpointing=true  the same gradients, a third more arithmetic")
     if settings.precision == "fp32":
         lines.append("  --set model.precision=bf16               about half, and faster")
     smaller = f"batch.size={max(2, recipe.batch.size // 2)}"

@@ -26,13 +26,15 @@ class Words:
 class Staged:
     """A batch with its texts as the model takes them; `anchors` are its captions alone, for a teacher.
 
-    `step` is the number of the step that it is for, from 0; -1 for none.
+    `step` is the number of the step that it is for, from 0; -1 for none. `images` (int64 [B]) are the numbers of its
+    pictures, where it has no pixels.
     """
 
     batch: Batch
     words: Words
     anchors: Words | None
     step: int = -1
+    images: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class Stager:
     anchors: bool = False
     pin: bool = False
 
-    def __call__(self, batch: Batch, step: int = -1) -> Staged:
-        """The batch with its texts laid out."""
+    def __call__(self, batch: Batch, step: int = -1, images: Tensor | None = None) -> Staged:
+        """The batch with its texts laid out; `step` and `images` as in `Staged`."""
         pieces = -(-len(batch) // self.chunk) if self.chunk else 1
         words = self._laid_out(batch.texts, torch.arange(len(batch.texts)), pieces, whole=self.whole)
         anchors = None
@@ -58,7 +60,7 @@ class Stager:
             used, places = torch.unique(batch.captions, return_inverse=True)
             anchors = self._laid_out(batch.texts, used, pieces, whole=False)
             anchors = replace(anchors, places=anchors.places[places])
-        staged = Staged(batch, words, anchors, step)
+        staged = Staged(batch, words, anchors, step, images)
         return _mapped(staged, Tensor.pin_memory) if self.pin else staged
 
     def _laid_out(self, texts: Texts, used: Tensor, pieces: int, *, whole: bool) -> Words:

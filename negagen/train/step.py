@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from negagen.data.batch import Batch, Texts
+from negagen.data.batch import Texts
+from negagen.data.cache import ImageCache
 from negagen.errors import TrainingError
 from negagen.train.distributed import gather_features
 from negagen.train.gradcache import Cached
@@ -34,6 +36,8 @@ class Encoder:
     `precision` "bf16" or "fp16" computes the towers under autocast; weights and losses stay float32. `chunk` rows are
     encoded at a time (see `gradcache`), 0 for all at once; batches must be staged with the same. `local` adds
     FSC-CLIP's local scores. `teacher` gives the anchors of retention losses. `alone` leaves out the other ranks.
+    `pictures` are the features [I, D] of all pictures (`encode_all`), for batches without pixels: the vision tower of
+    the model, and so that of its teacher, is frozen.
     """
 
     model: ContrastiveModel
@@ -43,13 +47,14 @@ class Encoder:
     local: bool = False
     teacher: ContrastiveModel | None = None
     alone: bool = False
+    pictures: Tensor | None = None
 
     def __call__(self, staged: Staged) -> tuple[Features, Callable[[], None]]:
         """Features of the batches of all ranks, and what must be called after the loss's backward pass.
 
         Unless `alone`, every rank must call it, with as many rows, negatives and positives each.
         """
-        pictures = self._pictures(staged.batch)
+        pictures = self._pictures(staged)
         if not self.chunk or not torch.is_grad_enabled():
             image = _joined([self._image(part) for part in pictures])
             texts = _joined([self._text(part) for part in staged.words.parts])
@@ -70,12 +75,25 @@ class Encoder:
         dtype = DTYPES[self.precision]
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
-    def _pictures(self, batch: Batch) -> tuple[Tensor, ...]:
-        if batch.pixels is None:
-            raise TrainingError("this batch has no pixels: encode pictures that are cached as features elsewhere")
-        return torch.split(batch.pixels, self.chunk or len(batch))
+    @torch.no_grad()
+    def encode_all(self, pixels: ImageCache, rows: int) -> Tensor:
+        """Features [I, D] of all pictures, `rows` at a time."""
+        self.model.eval()
+        parts = (np.arange(start, min(start + rows, len(pixels))) for start in range(0, len(pixels), rows))
+        return torch.cat([self._image(torch.from_numpy(pixels.take(part)).to(self.device))[0] for part in parts])
+
+    def _pictures(self, staged: Staged) -> tuple[Tensor, ...]:
+        """Pixels in chunks, or numbers of pictures whose features are known."""
+        given = staged.batch.pixels if staged.batch.pixels is not None else staged.images
+        if given is None:
+            raise TrainingError("this batch has neither pixels nor the numbers of its pictures")
+        return torch.split(given, self.chunk or len(given))
 
     def _image(self, pixels: Tensor) -> Encoded:
+        if pixels.ndim == 1:
+            if self.pictures is None:
+                raise TrainingError("this batch has no pixels, and the features of its pictures are not known")
+            return (self.pictures[pixels],)
         with self.autocast():
             return self.model.image_parts(pixels) if self.local else (self.model.encode_images(pixels),)
 
@@ -102,7 +120,7 @@ class Encoder:
             tokens = texts[1][staged.words.places, : mask.shape[1]]
             own["local"] = local_scores(image[1], tokens, mask, candidates, scale)
         if self.teacher is not None and staged.anchors is not None:
-            own["anchor_image"], own["anchor_text"] = self._anchors(self.teacher, batch, staged.anchors)
+            own["anchor_image"], own["anchor_text"] = self._anchors(self.teacher, staged, staged.anchors)
         features = Features(
             image=image[0],
             text=text[batch.captions],
@@ -118,9 +136,10 @@ class Encoder:
         return features if self.alone else gather_features(features)
 
     @torch.no_grad()
-    def _anchors(self, teacher: ContrastiveModel, batch: Batch, words: Words) -> tuple[Tensor, Tensor]:
+    def _anchors(self, teacher: ContrastiveModel, staged: Staged, words: Words) -> tuple[Tensor, Tensor]:
+        taught = replace(self, model=teacher, local=False)
+        image = torch.cat([taught._image(part)[0] for part in self._pictures(staged)])
         with self.autocast():
-            image = torch.cat([teacher.encode_images(part) for part in self._pictures(batch)])
             text = torch.cat([teacher.encode_texts(part) for part in words.parts])
         return image, text[words.places]
 

@@ -19,10 +19,11 @@ import torch
 from safetensors.torch import load_file
 
 from negagen.data import Inputs
-from negagen.errors import DataError, ModelError, OutputError, TrainingError
+from negagen.errors import DataError, ModelError, OutputError, RecipeError, TrainingError
 from negagen.train import heldout, loop, metrics
 from negagen.train.checkpoint import latest, load
 from negagen.train.loop import Progress, finetune
+from negagen.train.models import ContrastiveModel
 from tests.train import small, tiny
 
 
@@ -228,6 +229,28 @@ def test_frozen_parts_stay(folder: Path) -> None:
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all(name.startswith(("text_model.encoder.layers.1", "text_model.final", "text_proj")) for name in changed)
+
+
+@pytest.mark.parametrize("chunk", ["0", "5"])
+def test_locked_pictures_are_encoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch, chunk: str) -> None:
+    name = f"locked-{chunk}"
+    settings = {"patching.alpha": "0.5", "batch.chunk": chunk}
+    frozen = small.job(folder, f"not-{name}", "negagen", settings=settings | {"model.vision": "frozen"})
+    finetune(frozen)
+    encoded: list[int] = []
+    encode = ContrastiveModel.encode_images
+
+    def counting(model: ContrastiveModel, pixels: torch.Tensor) -> torch.Tensor:
+        encoded.append(len(pixels))
+        return encode(model, pixels)
+
+    monkeypatch.setattr(ContrastiveModel, "encode_images", counting)
+    finetune(small.job(folder, name, "negagen", settings=settings, lock_image=True))
+    assert losses(folder / name) == pytest.approx(losses(frozen.output), rel=1e-5)
+    held = 2 * 60 - json.loads((frozen.output / "report.json").read_text())["captions"]
+    assert sum(encoded) == 60 + 3 * held  # and what is measured, before, tuned and patched
+    with pytest.raises(RecipeError, match="needs pixels"):
+        finetune(small.job(folder, "locked-clic", "clic", settings={"batch.positives": "4"}, lock_image=True))
 
 
 def test_too_little_data(folder: Path) -> None:
