@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from negagen.balance.drawing import Drawer, drawer_of, in_batches
 from negagen.balance.features import Key, flatten
-from negagen.balance.fit import Draw, fit_tilt
+from negagen.balance.fit import fit_tilt
 from negagen.balance.model import FOLDS, GROUPS, BlindModel, assemble, fold_of
 from negagen.balance.ngrams import NgramCounts
 from negagen.balance.pool import MODELS, sequence
@@ -28,10 +28,8 @@ SAMPLE: Final = 32_000
 """What a judge may learn from as many captions as there are, weights must have been fitted on as many to hide."""
 
 EPOCHS: Final = 12
-_BATCH: Final = 128
 _TABLE_BITS: Final = 18
 _CHUNK: Final = 4096
-MOST: Final = 16  # siblings of a caption, as in a run
 
 
 _COUNTING: Final = "counting words"
@@ -51,7 +49,7 @@ def fit_model(
     folds: int = FOLDS,
     sample: int = SAMPLE,
     siblings: bool = False,
-    keep: bool = False,
+    drawer: Drawer | None = None,
     about: dict[str, Any] | None = None,
     tell: Callable[[str, int, int], None] = _quiet,
 ) -> BlindModel:
@@ -60,8 +58,8 @@ def fit_model(
     `captions()` gives (text, group) pairs, of which there are `rows`; it is called twice. Captions of one picture have
     the same group, or else each its own. With `folds` = 1 the model does not leave captions out of their own judgement,
     and serves for others only. With `siblings` the negatives that it is fitted on are checked against the other
-    captions of their pictures, as those drawn later will be; the sample then is of whole pictures. With `keep` the
-    negator keeps what it gathers from the sample (see `Negator.gathered`). `tell(step, done, of)` hears how far each
+    captions of their pictures, as those drawn later will be; the sample then is of whole pictures. `drawer`
+    says who draws from the sample: by default the negator, in this process. `tell(step, done, of)` hears how far each
     step is.
     """
     counts, classes = _counted(negator.blinder.words, captions(), rows, folds, tell)
@@ -73,12 +71,17 @@ def fit_model(
     model = assemble(counts, classes, empty, {})
     taken = _pictures(captions(), rows, sample) if siblings else _sample(captions(), rows, sample)
     # Parts of a sample are parted by group, so that each group's weights come from the other's captions.
-    parted = [[pair for pair in taken if fold_of(pair[1]) % GROUPS == group] for group in range(GROUPS)]
-    draws, ready = [], 0
-    for part in parted:
-        ahead = partial(_ahead, tell, ready, len(taken))
-        draws.append(_draws(negator, model, part, siblings=siblings, keep=keep, tell=ahead))
-        ready += len(part)
+    parts = [
+        in_batches([pair for pair in taken if fold_of(pair[1]) % GROUPS == group], siblings=siblings)
+        for group in range(GROUPS)
+    ]
+    batches = [batch for part in parts for batch in part]
+    flat, ready = [], 0
+    for batch, draw in zip(batches, (drawer or drawer_of(negator))(model, batches), strict=True):
+        flat.append(draw)
+        ready += len(batch.texts)
+        tell(_DRAWING, ready, len(taken))
+    draws = [flat[: len(parts[0])], flat[len(parts[0]) :]]
     tell(_WEIGHING, 0, 0)
     tilt = fit_tilt(
         draws,
@@ -143,36 +146,6 @@ def _pictures(captions: Iterable[tuple[str, object]], rows: int, wanted: int) ->
     """About `wanted` of the captions: all those of pictures that a hash of their ids picks."""
     share = min(1 << 32, (wanted << 32) // max(rows, 1))
     return [(text, group) for text, group in captions if key_of("sample", group) >> 32 < share]
-
-
-def _draws(
-    negator: Negator,
-    model: BlindModel,
-    captions: Sequence[tuple[str, object]],
-    *,
-    siblings: bool,
-    keep: bool,
-    tell: Callable[[int], None],
-) -> list[Draw]:
-    texts, groups = [text for text, _ in captions], [group for _, group in captions]
-    beside: list[list[str]] | None = None
-    if siblings:
-        shown: dict[object, list[str]] = {}
-        for text, group in captions:
-            shown.setdefault(group, []).append(text)
-        distinct = {group: list(dict.fromkeys(texts))[: MOST + 1] for group, texts in shown.items()}
-        beside = [[other for other in distinct[group] if other != text][:MOST] for text, group in captions]
-    draws: list[Draw] = []
-    gathered = negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH, keep=keep)
-    for number, batch in enumerate(gathered):
-        if batch:
-            draws.append(negator.blinder.draw(batch, model))
-        tell(number * _BATCH)
-    return draws
-
-
-def _ahead(tell: Callable[[str, int, int], None], before: int, of: int, done: int) -> None:
-    tell(_DRAWING, before + done, of)
 
 
 __all__ = ["ENOUGH", "fit_model"]

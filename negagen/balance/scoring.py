@@ -7,7 +7,7 @@ of zero in each bin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from negagen.balance.drawing import gather, in_batches
 from negagen.balance.ngrams import SCALE
 from negagen.balance.pool import Pool
 from negagen.balance.selection import BINS, Policy, choose, gap_bins, noise
@@ -30,7 +31,6 @@ SAMPLE: Final = 500
 """Captions that the weights are fitted on."""
 
 LEAST: Final = 100
-MOST_SIBLINGS: Final = 16
 DRAWS: Final = 4
 ROUNDS: Final = 60
 BOUND: Final = 2 * SCALE
@@ -172,8 +172,8 @@ def fit_scorer(
             " on a larger file of captions like these: --reference FILE, or `negagen fit FILE --scorer PATH`."
         )
     draws = []
-    for done, batch in enumerate(_batches(negator, taken, siblings)):
-        draws.append(_scored_draw(negator, scorer, model, batch))
+    for done, sample_batch in enumerate(in_batches(taken, siblings=siblings, size=_BATCH)):
+        draws.append(_scored_draw(negator, scorer, model, gather(negator, sample_batch)))
         if tell is not None:
             tell("scoring samples", min((done + 1) * _BATCH, len(taken)), len(taken))
     return fit_weights(draws, scorer.fingerprint, negator.k, negator.blinder.policy, len(taken))
@@ -212,18 +212,6 @@ def fit_weights(draws: Sequence[ScoredDraw], scorer: str, k: int, policy: Policy
             mean += bins
             taken += 1
     return replace(weights, bins=np.rint(mean / taken * SCALE).astype(np.int64))
-
-
-def _batches(negator: Negator, captions: Sequence[tuple[str, object]], siblings: bool) -> Iterator[list[Gathered]]:
-    shown: dict[object, list[str]] = {}
-    for text, group in captions:
-        shown.setdefault(group, []).append(text)
-    beside = [
-        [other for other in shown[group] if other != text][:MOST_SIBLINGS] if siblings else []
-        for text, group in captions
-    ]
-    texts, groups = [text for text, _ in captions], [group for _, group in captions]
-    yield from negator.gathered(texts, groups=groups, siblings=beside, batch_size=_BATCH)
 
 
 def _scored_draw(negator: Negator, scorer: Scorer, model: BlindModel, batch: Sequence[Gathered]) -> ScoredDraw:

@@ -8,11 +8,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from negagen.balance.drawing import Drawer, drawer_of
 from negagen.balance.fitting import ENOUGH, fit_model
 from negagen.balance.model import BlindModel
 from negagen.balance.scoring import fit_scorer
 from negagen.batch import schema as schemas
 from negagen.batch.collector import kept_from_collector
+from negagen.batch.drawing import PooledDrawer
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import NegatorSpec
 from negagen.batch.table import strings
@@ -73,16 +75,16 @@ def open_reference(path: Path, column: str, image_id_column: str | None, *, sibl
 
 
 def fit_captions(
-    negator: Negator, captions: Captions, target: Path, tell: Tell = _quiet, *, keep: bool = False
+    negator: Negator, captions: Captions, target: Path, tell: Tell = _quiet, *, drawer: Drawer | None = None
 ) -> BlindModel:
     """Fit a model on the captions and write it to `target`; with weights for the negator's scorer, if it has one.
 
-    With `keep` the negator keeps the candidates that it finds on the way, for a run over the same captions.
+    `drawer` is as for `negagen.balance.fitting.fit_model`.
 
     Raises `InputError` if the captions are too few for a scorer.
     """
     about = {"input": [file.digest for file in captions.source.files]}
-    model = fit_model(negator, captions, captions.rows, siblings=captions.beside, keep=keep, about=about, tell=tell)
+    model = fit_model(negator, captions, captions.rows, siblings=captions.beside, drawer=drawer, about=about, tell=tell)
     if negator.scorer is not None:
         model = with_scorer(negator, model, captions, tell)
     model.save(target)
@@ -116,6 +118,7 @@ def with_model(
     folder: Path,
     *,
     reference: Captions | None = None,
+    workers: int = 1,
     keep: bool = False,
     tell: Tell = _quiet,
 ) -> tuple[NegatorSpec, Negator | None]:
@@ -123,8 +126,9 @@ def with_model(
 
     Without a reference, fewer than `ENOUGH` captions are served by the bundled model. A scorer needs weights: a model
     that has none for it gets them from a sample of the same captions. What is fitted is kept in `folder` under a name
-    that changes with all that it depends on: a resumed run takes it up. With `keep` there is also the negator of that
-    spec, if a model was fitted: it has kept the candidates that it found on the way.
+    that changes with all that it depends on: a resumed run takes it up. `workers` processes draw
+    what a model is fitted on. With `keep`, and one worker, there is also the negator of that spec, if a model was
+    fitted: it has kept the candidates that it found on the way.
 
     Raises:
         InputError: a reference beside a model or with blindness off; captions too few for a scorer.
@@ -152,18 +156,20 @@ def with_model(
     ):
         return spec, None
     parts = [*captions.identity]
+    plain = NegatorSpec({name: value for name, value in options.items() if name != "scorer"}, spec.factory)
     if scorer is None:
         parts.append(negator.fingerprint)
     else:  # whose weights, a part of the fingerprint, are not there yet
-        plain = {name: value for name, value in options.items() if name != "scorer"}
-        parts += [NegatorSpec(plain, spec.factory).build().fingerprint, scorer.fingerprint]
+        parts += [plain.build().fingerprint, scorer.fingerprint]
     key = blake2b(schemas.dump(parts).encode(), digest_size=8).hexdigest()
     path = folder / f"blindness-{key}.npz"
     ready = None
     if not path.exists():
         if fits:
+            keep &= workers == 1
+            drawer = drawer_of(negator, keep=keep) if workers == 1 else PooledDrawer(plain, workers)
             with kept_from_collector():
-                fit_captions(negator, captions, path, tell, keep=keep)
+                fit_captions(negator, captions, path, tell, drawer=drawer)
             ready = negator.drawing_by(path) if keep else None
         else:
             with_scorer(negator, negator.model, captions, tell).save(path)

@@ -11,12 +11,13 @@ from typing import Literal
 import pyarrow as pa
 
 import negagen
+from negagen.balance.drawing import MOST
 from negagen.batch import schema as schemas
 from negagen.batch.executors import Done, Task, Work, executor_for
 from negagen.batch.fitting import Captions, open_reference, with_model
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan
-from negagen.batch.siblings import MOST, index_for
+from negagen.batch.siblings import index_for
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import Identity, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
@@ -143,8 +144,9 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     try:
         check_target(output, [], job.overwrite)  # a run that held the lock until now may have written it
         # What a single process finds while it fits, it need not find again.
-        keep = job.workers == 1 and job.id_column is None and reference is None
-        spec, ready = with_model(job.spec, own, folder, reference=reference, keep=keep, tell=_teller(progress))
+        keep = job.id_column is None and reference is None
+        tell = _teller(progress)
+        spec, ready = with_model(job.spec, own, folder, reference=reference, workers=job.workers, keep=keep, tell=tell)
         index = (
             None
             if pictures is None or job.siblings is False

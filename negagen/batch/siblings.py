@@ -21,15 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negagen.atomic import explained, flush, written_aside
+from negagen.balance.drawing import MOST
 from negagen.batch import schema as schemas
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.table import strings
 from negagen.errors import OutputError
 from negagen.screen import unusable
 from negagen.seeding import key_of
-
-MOST: Final = 16
-"""Siblings that a caption gets at most: the first of its picture, in the input's order."""
 
 _FORMAT: Final = 1
 _KEPT: Final = MOST + 1  # a caption is not its own sibling

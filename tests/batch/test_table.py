@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from negagen.batch import Counts, TableNegator
-from negagen.batch.schema import COLUMNS, FLAT_COLUMNS
+from negagen.batch.schema import COLUMNS, FLAT_COLUMNS, SCORES
 from negagen.errors import InputError
 from tests.batch.standin import SwapNegator, swap
 
@@ -37,7 +37,7 @@ def test_negatives_hold_what_the_negator_made() -> None:
             "generator": "rules",
             "weight": 1.0,
             "edits": [{"start": e.start, "end": e.end, "old": e.old, "new": e.new} for e in made.edits],
-            "scores": {"similarity": 10.0, "lm_gap": None, "blind": None},
+            "scores": {field.name: None for field in SCORES} | {"similarity": 10.0},
         }
     ]
     assert row["positives"] == row["negatives"]
