@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ BLIND = ("surface", "language-model")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One blind judge: the share of items in which it picks the caption, with ties shared out, as `right` (float64
-    [N]) by item id in `ids`; `value` over all (the mean over categories where the benchmark's scores are), and
+    """One blind judge on a benchmark's headline: whether it finds the true texts, with ties shared out, as `right`
+    (float64 [N]) by item id in `ids`; `value` over all (the mean over categories where the benchmark's scores are), and
     `categories`."""
 
     name: str
@@ -112,13 +113,14 @@ def counted(categories: Sequence[str], benchmark: Choices) -> NDArray[np.bool_]:
 
 
 def _pairs(benchmark: Choices) -> tuple[NDArray[np.int64], Pairs]:
-    """Each (caption, negative) pair, and which item it is of."""
+    """The pairs of a true text and a false one that the headline asks for, and which item each is of."""
     owner, captions, negatives, groups = [], [], [], []
     for index, item in enumerate(benchmark.items):
-        for text in item.texts[item.true :]:
+        asked = item.true if benchmark.headline == benchmark.together else 1
+        for true, false in product(item.texts[:asked], item.texts[item.true :]):
             owner.append(index)
-            captions.append(item.texts[0])
-            negatives.append(text)
+            captions.append(true)
+            negatives.append(false)
             groups.append(item.group)
     places: dict[tuple[str, str], int] = {}
     numbers: dict[str, int] = {}
@@ -139,7 +141,7 @@ def _pairs(benchmark: Choices) -> tuple[NDArray[np.int64], Pairs]:
 def _shared(
     gaps: NDArray[np.float64], chosen: NDArray[np.int64], owner: NDArray[np.int64], items: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Whether the caption is first among its negatives, a tie at the top shared by those that tie; of whole items."""
+    """Whether no pair of an item is the wrong way round, a tie shared by those that tie; of items asked as a whole."""
     own = owner[chosen]
     whole = np.bincount(own, minlength=items) == np.bincount(owner, minlength=items)
     lowest = np.full(items, np.inf)

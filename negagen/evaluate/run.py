@@ -132,9 +132,9 @@ def summarised(
     scored = dict(scores)
     if (blind := strongest(controls)) is not None:
         misled = {one for one, right in zip(blind.ids, blind.right.tolist(), strict=True) if right < 0.5}
-        against = _some(scored["accuracy"], [one in misled for one in scored["accuracy"].ids])
+        against = _some(scored[benchmark.headline], [one in misled for one in scored[benchmark.headline].ids])
         if len(against):
-            scored[AGAINST] = against
+            scored[f"{benchmark.headline}{AGAINST}"] = against
     summary: dict[str, Score] = {}
     categories: dict[str, dict[str, Score]] = {}
     inside = {}
@@ -145,7 +145,7 @@ def summarised(
         if isinstance(benchmark, Retrieval) and name.startswith("R@"):
             continue  # its two parts are scores of their own
         categories[name] = _by_category(one, seed)
-        if macro:
+        if macro and name == benchmark.headline:
             summary[f"{name}, all items alike"] = _score(one, macro=False, seed=seed)
         elif name == benchmark.headline and len(categories[name]) > 1:
             summary[f"{name}, mean of categories"] = _score(one, macro=True, seed=seed)
@@ -158,13 +158,13 @@ def summarised(
     )  # fmt: skip
 
 
-AGAINST = "accuracy against the text"
-"""The score over those items in which the strongest blind judge prefers a false caption."""
+AGAINST = " against the text"
+"""After a headline's name: its score over those items in which the strongest blind judge prefers a false text."""
 
 
 def _is_macro(benchmark: Benchmark, name: str) -> bool:
     if isinstance(benchmark, Choices):
-        return benchmark.macro and not name.startswith("all of a ") and name != AGAINST
+        return benchmark.macro and not name.startswith("all of a ") and not name.endswith(AGAINST)
     return isinstance(benchmark, Retrieval) and name.startswith("R@")
 
 

@@ -216,8 +216,8 @@ def test_a_gain_that_blind_judges_share_is_marked() -> None:
     # An honest model gains on both.
     assert (one.with_text.value, one.against_text.value) == (1, 1)
     assert not one.shared_with_blind
-    assert report.result("after", "mine").scores[AGAINST].value == 1
-    assert report.result("after", "mine").scores[AGAINST].items == 20
+    assert report.result("after", "mine").scores[f"accuracy{AGAINST}"].value == 1
+    assert report.result("after", "mine").scores[f"accuracy{AGAINST}"].items == 20
 
     class Longest(Oracle):
         """Prefers long texts, whatever the picture."""
