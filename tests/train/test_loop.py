@@ -144,6 +144,22 @@ def test_a_resumed_run_is_an_unbroken_one(folder: Path, recipe: str, settings: d
     assert (recipe == "negagen") == bool(one.state["average"])
 
 
+def test_dropout_draws_the_same_again(folder: Path) -> None:
+    path = tiny.dual_encoder(folder / "dual")
+    config = json.loads((path / "config.json").read_text())
+    config["text_config"]["hidden_dropout_prob"] = 0.3
+    (path / "config.json").write_text(json.dumps(config))
+    whole = small.job(folder, "dropout", model=str(path))
+    finetune(whole)
+    shutil.copytree(whole.output, folder / "dropout-broken")
+    shutil.rmtree(folder / "dropout-broken" / "checkpoints" / "step-00000006")
+    finetune(small.job(folder, "dropout-broken", model=str(path), resume="latest"))
+    assert losses(folder / "dropout-broken") == losses(whole.output)
+    # It is there, and off in a tower of which nothing is trained.
+    finetune(small.job(folder, "no-dropout", model=str(path), settings={"model.text": "frozen"}))
+    assert losses(folder / "no-dropout")[0] != pytest.approx(losses(whole.output)[0], rel=1e-5)
+
+
 def test_killed_at_any_moment(folder: Path) -> None:
     whole = small.job(folder, "not-killed", settings={"optimizer.steps": "40"})
     finetune(whole)
