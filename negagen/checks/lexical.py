@@ -16,6 +16,8 @@ _COVERED: Final = Verdict("reject", "covered by a more general word of the capti
 _GENERAL: Final = frozenset("animal person people food vehicle furniture fruit vegetable".split())
 _HOLDS: Final = Verdict("reject", "the relations may hold together")
 _MAY_HOLD: Final = Verdict("keep", "the relations overlap one way", 0.6)
+_DEGREES: Final = frozenset(["size", "height", "length", "width", "thickness", "depth", "beauty", "taste"])
+_OPINION: Final = Verdict("keep", "a matter of degree", 0.7)
 _COMPANY: Final = Verdict("reject", "often seen with what the caption names")
 
 
@@ -43,6 +45,8 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
                 return _COMPANY
             if phrase.lemma in _GENERAL and _family(context.lexicon, new) == phrase.family:
                 return _COVERED
+    if candidate.role == "attribute" and entry is not None and not _DEGREES.isdisjoint(entry.classes):
+        return _OPINION
     return _algebra(context.lexicon, old, new) if candidate.role == "relation" else KEEP
 
 
