@@ -37,7 +37,7 @@ def evaluate(
             "-b",
             show_default=False,
             help="By comma: names of --list, generic:FILE, retrieval:FILE, zeroshot:FOLDER, each with NAME= before"
-            " the path if wanted.",
+            " the path if wanted. Default: all that lie below --root.",
         ),
     ] = "",
     root: Annotated[

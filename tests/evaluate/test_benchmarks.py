@@ -147,7 +147,7 @@ MADE: dict[str, Callable[[Path], None]] = {
     "sugarcrepe": sugarcrepe, "sugarcrepe++": sugarcrepe_pp, "valse": valse, "aro-relation": aro_relation,
     "aro-attribution": aro_attribution, "coco-order": order, "winoground": winoground, "bivlc": bivlc, "cola": cola,
     "svo-probes": svo, "comvg": comvg, "vl-checklist": vl_checklist, "crepe": crepe, "whatsup": whatsup,
-    "negbench-mcq": negbench_mcq, "negbench-retrieval": negbench_retrieval, "coco-retrieval": order,
+    "negbench-coco": negbench_mcq, "negbench-retrieval": negbench_retrieval, "coco-retrieval": order,
 }  # fmt: skip
 
 EXPECTED = {
@@ -168,7 +168,7 @@ EXPECTED = {
     "vl-checklist": (3, {"a text is missing": 3}),
     "crepe": (3, {"it has no negatives": 1}),
     "whatsup": (5, {}),
-    "negbench-mcq": (1, {"its answer is none of its captions": 1}),
+    "negbench-coco": (1, {"its answer is none of its captions": 1}),
 }
 
 

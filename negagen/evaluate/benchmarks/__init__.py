@@ -59,6 +59,13 @@ def _order(file: str, name: str) -> Callable[[Path], Benchmark]:
     return read
 
 
+def _mcq(patterns: tuple[str, ...], name: str) -> Callable[[Path], Benchmark]:
+    def read(folder: Path) -> Benchmark:
+        return several.negbench_mcq(pictures.first_of(folder, *patterns), name)
+
+    return read
+
+
 def _negated(folder: Path) -> Benchmark:
     path = pictures.first_of(folder, "*negated_retrieval*.csv", "images/*negated_retrieval*.csv")
     return retrieval.from_table(path, "negbench-retrieval", role="composition", headline="text to image R@5")
@@ -139,9 +146,15 @@ KNOWN: Mapping[str, Known] = {
             ((*several._CONTROLLED, *(f"{name}.json" for name in several._TWO_CAPTIONS)),),
             "github.com/amitakamath/whatsup_vlms", "its archives; COCO val2017; GQA", several.whats_up,
         ),
-        Known(
-            "negbench-mcq", "negation, one of four captions", "negbench", (("**/*mcq*.csv",),),
-            "github.com/m1k2zoo/negbench, datasets.md", "COCO val2017, VOC2007", several.negbench_mcq,
+        *(
+            Known(
+                name, f"negation, one of four captions, {images}", "negbench", (patterns,),
+                "github.com/m1k2zoo/negbench, datasets.md", images, _mcq(patterns, name),
+            )
+            for name, patterns, images in (
+                ("negbench-coco", ("COCO_val_mcq*.csv", "images/COCO_val_mcq*.csv"), "COCO val2017"),
+                ("negbench-voc", ("VOC2007_mcq*.csv", "images/VOC2007_mcq*.csv"), "VOC2007 test"),
+            )
         ),
         Known(
             "negbench-retrieval", "retrieval by captions that deny something", "negbench",

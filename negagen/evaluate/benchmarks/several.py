@@ -63,27 +63,20 @@ def _sets(stem: str, subset: str) -> tuple[tuple[str, str], ...]:
     return (("pair", f"{objects} {_AXES.get(parts[1], 'other')}"), ("set", objects))
 
 
-def negbench_mcq(folder: Path) -> Choices:
+def negbench_mcq(path: Path, name: str) -> Choices:
     """NegBench's multiple choice (arXiv 2501.09425): one of four captions is true; by the kind of the true one."""
-    files = sorted(folder.rglob("*mcq*.csv"))
-    if not files:
-        raise DataError(f"{folder}: no *mcq*.csv of NegBench in it.")
+    rows = rows_of(path)
+    need(rows, path, "caption_0", "caption_1", "correct_answer")
+    columns = sorted(column for column in rows[0] if re.fullmatch(r"caption_\d+", column))
     found = Gathering()
-    for path in files:
-        rows = rows_of(path)
-        need(rows, path, "caption_0", "caption_1", "correct_answer")
-        names = sorted(name for name in rows[0] if re.fullmatch(r"caption_\d+", name))
-        for number, row in enumerate(rows):
-            answer, picture = str(row.get("correct_answer")), picture_of(row.get("image_path") or row.get("filepath"))
-            if picture is None or f"caption_{answer}" not in names:
-                found.skip("no picture is named" if picture is None else "its answer is none of its captions")
-                continue
-            others = [row.get(name) for name in names if name != f"caption_{answer}"]
-            found.add(
-                f"{path.stem}/{number}", row.get("correct_answer_template"), [picture],
-                [row.get(f"caption_{answer}")], others,
-            )  # fmt: skip
-    return _made("negbench-mcq", found)
+    for number, row in enumerate(rows):
+        answer, picture = str(row.get("correct_answer")), picture_of(row.get("image_path") or row.get("filepath"))
+        if picture is None or f"caption_{answer}" not in columns:
+            found.skip("no picture is named" if picture is None else "its answer is none of its captions")
+            continue
+        others = [row.get(column) for column in columns if column != f"caption_{answer}"]
+        found.add(number, row.get("correct_answer_template"), [picture], [row.get(f"caption_{answer}")], others)
+    return _made(name, found)
 
 
 def word_order(path: Path, name: str, seed: int = 0) -> Choices:
