@@ -165,8 +165,6 @@ class ContrastiveModel(nn.Module):
     def use_checkpointing(self) -> None:
         """Keep each block's input alone for the backward pass: a third more arithmetic for a tenth of the memory."""
         self.towers.recompute = True
-        if self.source == "dual-encoder":
-            self.network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     def use_compile(self, **options: Any) -> None:
         """Compile both towers at their first use; the number of packed tokens stays free, the batch size does not."""

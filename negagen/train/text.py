@@ -59,7 +59,7 @@ class PackedTexts:
 
 
 def pack(texts: Texts, *, group: int = GROUP, round_to: int = ROUND, share: bool = True) -> PackedTexts:
-    """Lay texts out for a causal tower; runs on the CPU in about a millisecond per thousand texts.
+    """Lay texts out for a causal tower; runs on the CPU, in one or two milliseconds per thousand texts.
 
     A group holds at most `group` tokens, or one text if that is longer. With `share` false every text is computed
     from its first token on: packed, but sharing nothing.

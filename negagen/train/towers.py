@@ -28,7 +28,13 @@ class Towers(Protocol):
     """What `ContrastiveModel` needs of a model; features here are not normalised."""
 
     causal: bool  # texts may come packed
-    recompute: bool  # gradient checkpointing
+
+    @property
+    def recompute(self) -> bool:
+        """Whether blocks keep their input alone for the backward pass (gradient checkpointing)."""
+
+    @recompute.setter
+    def recompute(self, value: bool) -> None: ...
 
     def image_features(self, pixels: Tensor) -> Tensor:
         """Normalised pixels float [B, 3, H, W] to [B, D]."""
@@ -199,10 +205,23 @@ class DualTowers:
     """
 
     causal = False
-    recompute = False
 
     def __init__(self, network: Any) -> None:
         self.network = network
+        self._recompute = False
+
+    @property
+    def recompute(self) -> bool:
+        """Whether the encoders recompute, which transformers does for us."""
+        return self._recompute
+
+    @recompute.setter
+    def recompute(self, value: bool) -> None:
+        self._recompute = value
+        for encoder in (self.network.vision_model, self.network.text_model):
+            # Named anew in transformers 5; the old name warns there.
+            enable = getattr(encoder, "activation_checkpointing_enable", encoder.gradient_checkpointing_enable)
+            enable({"use_reentrant": False})
 
     def image_features(self, pixels: Tensor) -> Tensor:
         output = self.network.vision_model(pixel_values=pixels, return_dict=True)
