@@ -258,6 +258,7 @@ def _benchmark(target: Console, report: Report, benchmark: str, changes: dict[tu
     from rich.text import Text
 
     from negagen.cli.console import plain_box
+    from negagen.evaluate.controls import strongest
 
     results = [model.results[benchmark] for model in report.models if benchmark in model.results]
     first, controls = results[0], report.controls.get(benchmark, ())
@@ -268,8 +269,9 @@ def _benchmark(target: Console, report: Report, benchmark: str, changes: dict[tu
     table.add_column("items", justify="right")
     for model in report.models:
         table.add_column(model.name, justify="right", overflow="fold")
-    for control in controls:
-        table.add_column(f"blind: {control.name}", justify="right")
+    blind = strongest(controls)
+    if blind is not None:
+        table.add_column(f"blind: {blind.name}", justify="right")
     table.add_column("chance", justify="right")
     table.add_column("ties", justify="right")
     names = [first.headline, *(name for name in first.scores if name != first.headline)]
@@ -279,8 +281,8 @@ def _benchmark(target: Console, report: Report, benchmark: str, changes: dict[tu
         for model in report.models:
             change = changes.get((benchmark, model.name)) if name == first.headline else None
             cells.append(_cell(_score_of(model.results.get(benchmark), name), change))
-        blind = [f"{100 * one.value:.1f}" if name == first.headline else "" for one in controls]
-        _row(table, Text(name + mean, "bold" if name == first.headline else ""), first.scores[name], cells, blind)
+        told = [] if blind is None else [f"{100 * blind.value:.1f}" if name == first.headline else ""]
+        _row(table, Text(name + mean, "bold" if name == first.headline else ""), first.scores[name], cells, told)
     own = first.categories.get(first.headline, {})
     for category in list(own)[:_MOST_CATEGORIES]:
         cells = [
@@ -289,8 +291,10 @@ def _benchmark(target: Console, report: Report, benchmark: str, changes: dict[tu
             else Text("")
             for model in report.models
         ]
-        blind = [f"{100 * one.categories[category]:.1f}" if category in one.categories else "" for one in controls]
-        _row(table, Text(f"  {category}"), own[category], cells, blind)
+        told = []
+        if blind is not None:
+            told = [f"{100 * blind.categories[category]:.1f}" if category in blind.categories else ""]
+        _row(table, Text(f"  {category}"), own[category], cells, told)
     target.print(table)
     if (more := len(own) - _MOST_CATEGORIES) > 0:
         target.print(f"  and {more} more categories, in the JSON")
@@ -305,8 +309,8 @@ def _score_of(result: Result | None, name: str) -> Score | None:
     return None if result is None else result.scores.get(name)
 
 
-def _row(table: object, label: Text, one: Score, cells: list[Text], blind: list[str]) -> None:
-    table.add_row(label, f"{one.items:,}", *cells, *blind, f"{100 * one.chance:.1f}", f"{one.ties:,}")  # type: ignore[attr-defined]
+def _row(table: object, label: Text, one: Score, cells: list[Text], told: list[str]) -> None:
+    table.add_row(label, f"{one.items:,}", *cells, *told, f"{100 * one.chance:.1f}", f"{one.ties:,}")  # type: ignore[attr-defined]
 
 
 def _cell(one: Score | None, change: Comparison | None = None) -> Text:
@@ -314,7 +318,7 @@ def _cell(one: Score | None, change: Comparison | None = None) -> Text:
 
     if one is None:
         return Text("")
-    text = Text.assemble(f"{100 * one.value:.1f}", (f" {100 * one.low:.1f}-{100 * one.high:.1f}", "dim"))
+    text = Text.assemble(f"{100 * one.value:.1f}", (f" {100 * one.low:.0f}-{100 * one.high:.0f}", "dim"))
     if change is not None:
         style = "" if not change.certain else "green" if change.difference.value > 0 else "red"
         marks = ("*" if change.certain else "") + ("b" if change.shared_with_blind else "")

@@ -63,7 +63,8 @@ def _head(report: Report, found: tuple[Comparison, ...]) -> str:
         cards.append(("", str(len(report.models[0].results)), "benchmarks"))
     made = "".join(f'<div class="card {tone}"><b>{value}</b><span>{text}</span></div>' for tone, value, text in cards)
     return (
-        f"<h1>Evaluation of {escape(', '.join(report.names))}</h1><p class=note>Scores in per cent; a tie is wrong. Composition and"
+        f"<h1>Evaluation of {escape(', '.join(report.names))}</h1>"
+        "<p class=note>Scores in per cent; a tie is wrong. Composition and"
         f" retention are means of the headline scores, retention of retrieval and classification.</p>"
         f"<div class=cards>{made}</div>"
     )

@@ -60,6 +60,7 @@ def score(
     else:
         reasons = [bad.get(picture.key) for picture in benchmark.images]
     skipped.update(reason for reason in reasons if reason is not None)
+    sizes = _set_sizes(benchmark)
     kept = [place for place, reason in enumerate(reasons) if reason is None]
     if not kept:
         _none_found(benchmark, encoder, skipped)
@@ -69,6 +70,8 @@ def score(
     notes: Counter[str] = Counter()
     if isinstance(benchmark, Choices):
         scores = _choices(benchmark, encoder, features, notes, parts)
+        if "accuracy" in scores:
+            scores |= _sets(benchmark.items, scores["accuracy"], sizes)
     elif isinstance(benchmark, Retrieval):
         scores = _retrieval(benchmark, encoder, features, notes)
     else:
@@ -162,18 +165,29 @@ def _true_texts(
             _dots(texts, one, texts, two), _dots(texts, one, texts, no), _dots(texts, two, texts, no), TOLERANCE
         )
         out["TOT"] = _scored(items, outcome, np.full(len(items), metrics.CHANCE_OF_TEXT_ONLY))
-    return out | _sets(items, out["accuracy"])
+    return out
 
 
-def _sets(items: Sequence[Item], scored: Scored) -> dict[str, Scored]:
-    """Sets of items of which all must be right, by kind of set; those of a single item say nothing new."""
+def _set_sizes(benchmark: Benchmark) -> Counter[tuple[str, str]]:
+    """How many items each set has; none in a sample, which cuts sets."""
+    if not isinstance(benchmark, Choices) or benchmark.limited:
+        return Counter()
+    return Counter(own for item in benchmark.items for own in item.sets)
+
+
+def _sets(items: Sequence[Item], scored: Scored, sizes: Counter[tuple[str, str]]) -> dict[str, Scored]:
+    """Sets of items of which all must be right, by kind of set: those that are whole.
+
+    A kind of which every set is a single item says nothing new, and is left out.
+    """
     kinds: dict[str, dict[str, list[int]]] = {}
     for index, item in enumerate(items):
         for kind, name in item.sets:
             kinds.setdefault(kind, {}).setdefault(name, []).append(index)
     out = {}
     for kind, sets in kinds.items():
-        if max(map(len, sets.values())) < 2:
+        sets = {name: own for name, own in sets.items() if len(own) == sizes[kind, name]}
+        if max(map(len, sets.values()), default=0) < 2:
             continue
         members = list(sets.values())
         first = [items[own[0]] for own in members]

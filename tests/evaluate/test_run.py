@@ -128,6 +128,25 @@ def test_missing_and_broken_pictures_are_skipped_and_said(tmp_path: Path) -> Non
         run(Oracle(), f"generic:{path}", images=folder)
 
 
+def test_sets_of_which_all_must_be_right() -> None:
+    def member(name: str, of: str, *texts: str) -> Item:
+        shown = Picture("", picture("red"))
+        return Item(name, "c", shown.key, (shown,), texts, sets=(("pair", of),))
+
+    gone = Item("6", "c", "gone", (Picture("gone.png"),), ("red", "blue"), sets=(("pair", "cut"),))
+    items = (
+        member("1", "both", "red", "blue"), member("2", "both", "a red cat", "blue"),
+        member("3", "one", "red", "green"), member("4", "one", "green", "red"),
+        member("5", "cut", "red", "blue"), gone,
+    )  # fmt: skip
+    benchmark = Choices("mine", "text", items, "accuracy", found=6)
+    found = run(Oracle(), benchmark).result("model", "mine").scores["all of a pair"]
+    # The pair that lacks a picture is none.
+    assert (found.value, found.items, found.chance) == (0.5, 2, 0.25)
+    # A sample cuts pairs apart.
+    assert "all of a pair" not in run(Oracle(), benchmark, limit=4).result("model", "mine").scores
+
+
 def test_a_sample_is_a_subset() -> None:
     items = tuple(item(str(number), "red", "red", "blue") for number in range(20))
     found = run(Oracle(), Choices("mine", "text", items, "accuracy", found=20), limit=5).result("model", "mine")
