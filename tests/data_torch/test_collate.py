@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -169,13 +170,10 @@ def test_an_error_comes_up_at_its_step(prepared: Prepared) -> None:
 
 
 def test_leaving_a_feed_leaves_no_threads(prepared: Prepared) -> None:
-    import threading
-
-    before = threading.active_count()
     feed = Feed(Batches(prepared, 1), Order(prepared.rows, 8), workers=2).steps()
     next(feed)
     feed.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
 
 
 def test_a_batch_moves_whole() -> None:
