@@ -91,7 +91,7 @@ class ComClip:
     def __init__(self, encoder: Encoder, boxes: Boxes | None = None) -> None:
         self._encoder = encoder
         self._boxes = boxes or {}
-        self._scale = float(encoder.model.logit_scale)
+        self._scale = float(encoder.model.logit_scale.detach())
         self._parsed: dict[str, Parts] = {}
 
     def near(

@@ -96,6 +96,25 @@ def test_the_list_says_what_is_there(run: Callable[..., Ran], tmp_path: Path) ->
     assert "generic:" in ran.out
 
 
+def test_what_generate_writes_is_a_benchmark(run: Callable[..., Ran], models: Path, tmp_path: Path) -> None:
+    said = ("A red cat sits on a wooden table", "Two men ride brown horses", "A small dog chases a white ball")
+    rows = [
+        {"image": {"bytes": picture("red", size=16 + number), "path": None}, "image_id": number, "caption": caption}
+        for number, caption in enumerate(said)
+    ]
+    captions, negatives = save_rows(tmp_path / "c.parquet", rows), tmp_path / "n.parquet"
+    assert run("generate", captions, "-o", negatives, "--blindness", "off").code == 0
+    made = sum(len(row["negatives"]) for row in pq.read_table(negatives).to_pylist())
+    for method in ("plain", "comclip"):
+        ran = run(
+            "evaluate", models / "first", "-b", f"generic:{negatives}", "--no-cache", "--method", method, "--json", "-"
+        )
+        assert ran.code == 0, ran.err
+        found = json.loads(ran.out)["models"]["first"]["benchmarks"]["n"]
+        assert found["asked"] == made > 6
+        assert found["scores"]["all of a row"]["items"] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -32,7 +32,7 @@ class Oracle(nn.Module):
     context_length = 12
     pad_id = 0
     view = View(8, "squash")
-    logit_scale = torch.tensor(10.0)
+    logit_scale = torch.tensor(10.0, requires_grad=True)
 
     def __init__(self, *, constant: bool = False, broken: bool = False, blue_is_red: bool = False) -> None:
         super().__init__()

@@ -355,6 +355,22 @@ def test_a_file_without_the_columns(tmp_path: Path) -> None:
         open_benchmark(f"generic:{path}")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,sentence\n1,a,b,c\n", "no field 'pos_image_id'"),
+        ("", "holds no items"),
+        ("\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_ragged_and_damaged_files(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "comvg" / "ComVG.csv"
+    path.parent.mkdir()
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=said):
+        open_benchmark("comvg", tmp_path)
+
+
 def test_samples_are_seeded_and_say_so(tmp_path: Path) -> None:
     rows = [{"image": "a.png", "caption": f"a {number}", "negatives": ["b"]} for number in range(30)]
     whole = open_benchmark(f"generic:{save_rows(tmp_path / 'g.parquet', rows)}")

@@ -40,7 +40,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
                 # A cell that lists hundreds of negatives is longer than the module's own limit.
                 csv.field_size_limit(min(_LARGEST_CELL, sys.maxsize))
                 with path.open(encoding="utf-8-sig", newline="") as file:
-                    return list(csv.DictReader(file, delimiter="\t" if kind == ".tsv" else ","))
+                    rows = list(csv.DictReader(file, delimiter="\t" if kind == ".tsv" else ","))
+                # Cells beyond the header's come under None.
+                return [{name: value for name, value in row.items() if name is not None} for row in rows]
     except InputError as error:
         raise DataError(str(error)) from error
     except csv.Error as error:
