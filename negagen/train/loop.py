@@ -228,7 +228,7 @@ def _step(
     training: Training, encoder: Encoder, staged: Staged, objective: Objective, names: list[str], rate: float
 ) -> Tensor:
     """One step: features, loss, gradients, update. Gives loss, norm, own accuracy, scale, each loss; on the device."""
-    training.gradients.zero()
+    training.gradients.zero(once=not encoder.chunk)
     features, backward = encoder(staged)
     result = objective(features, training.losses)
     training.scaler.scale(result.loss).backward()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from functools import partial
+from itertools import pairwise
+from typing import Any, Final, Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from negagen.train import distributed
+
 _EMBEDDINGS: Final = (nn.Embedding,)
 # Views begin at multiples of so many numbers: fused kernels read several at a time only from aligned addresses.
 _ALIGNED: Final = 64
+_PARTS: Final = 8
 
 
 class Settings(Protocol):
@@ -79,10 +85,12 @@ def learning_rate(
 
 
 class FlatGradients:
-    """The gradients of all parameters as views of one float tensor a device: reduced, measured and clipped in one go.
+    """The gradients of all parameters as views of one tensor: averaged over ranks, measured and clipped in one go.
 
     Backward passes add into the views, so nothing is copied before the all-reduce. A parameter that took no part in a
-    step has a gradient of zeros.
+    step has a gradient of zeros. With several ranks the tensor is reduced in parts, each as soon as its gradients are
+    there, while the backward pass goes on; the parts follow one another in the order in which rank 0's were there at
+    the first step, since ranks must agree on it.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -95,16 +103,64 @@ class FlatGradients:
         self.flat = torch.zeros(size, dtype=first.dtype, device=first.device)
         for one, start in zip(self.parameters, starts, strict=True):
             one.grad = self.flat[start : start + one.numel()].view_as(one)
+        self._ranks = distributed.world_size()
+        if self._ranks > 1:
+            self._divide(starts)
 
-    def zero(self) -> None:
-        """Before a step's first backward pass."""
+    def _divide(self, starts: Sequence[int]) -> None:
+        """Cut the tensor into parts at the starts of parameters, and listen for their gradients."""
+        owners = [start * _PARTS // len(self.flat) for start in starts]
+        first: dict[int, int] = {}
+        for start, owner in zip(starts, owners, strict=True):
+            first.setdefault(owner, start)
+        numbers = {owner: number for number, owner in enumerate(first)}
+        self._parts = [self.flat[start:end] for start, end in pairwise([*first.values(), len(self.flat)])]
+        self._sizes = Counter(numbers[owner] for owner in owners)
+        self._order: list[int] | None = None
+        for one, owner in zip(self.parameters, owners, strict=True):
+            listened: Any = one
+            listened.register_post_accumulate_grad_hook(partial(self._arrived, numbers[owner]))
+        self.zero()
+
+    def zero(self, *, once: bool = True) -> None:
+        """Before a step's first backward pass. `once`: there will be no other, parts may be reduced during it."""
         self.flat.zero_()
+        if self._ranks > 1:
+            self._once, self._missing = once, self._sizes.copy()
+            self._complete: list[int] = []
+            self._reducing: list[Any] = []
+
+    def _arrived(self, part: int, _: Tensor) -> None:
+        """A parameter of `part` has its gradient."""
+        self._missing[part] -= 1
+        if not self._once or self._missing[part]:
+            return
+        self._complete.append(part)
+        while self._order and len(self._reducing) < len(self._order):
+            following = self._order[len(self._reducing)]
+            if self._missing[following]:
+                break
+            self._reduce(following)
+
+    def _reduce(self, part: int) -> None:
+        self._reducing.append(dist.all_reduce(self._parts[part], async_op=True))
 
     def average(self) -> None:
         """The mean over all ranks, in place: what DDP does. Every rank must call it."""
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            dist.all_reduce(self.flat)
-            self.flat /= dist.get_world_size()
+        if self._ranks == 1:
+            return
+        if self._order is None:
+            late = [part for part in range(len(self._parts)) if part not in self._complete]
+            order = distributed.from_main(self._complete + late)
+            if self._once:
+                self._order = order
+        else:
+            order = self._order
+        for part in order[len(self._reducing) :]:
+            self._reduce(part)
+        for work in self._reducing:
+            work.wait()
+        self.flat /= self._ranks
 
     def clip(self, limit: float) -> Tensor:
         """Scale to a Euclidean norm of at most `limit` (0: leave them); gives the norm before, a scalar tensor."""

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from negagen.errors import TrainingError
 from negagen.train import distributed
 from negagen.train.losses import Features, Objective, Term
+from negagen.train.optim import FlatGradients
 from tests.train.losses.batches import batch, mapped, rows_of
 
 ROWS = 6
@@ -149,8 +150,36 @@ def _answers(rank: int, device: torch.device) -> dict[str, Any]:
     answers["sum"] = distributed.sum_over_ranks(torch.tensor([1.0, float(rank)], device=device)).tolist()
     answers["from main"] = distributed.from_main({"rank": rank})
     answers["who"] = (distributed.rank(), distributed.world_size(), distributed.is_main())
+    answers["flat"] = _flat_gradients(rank, device)
     distributed.barrier()
     return answers
+
+
+def _flat_gradients(rank: int, device: torch.device) -> list[tuple[int, float]]:
+    """For steps of one and of two backward passes: parts that were reduced during them, and what the mean is off by."""
+    torch.manual_seed(0)
+    net, twin = (nn.Sequential(*(nn.Linear(16, 16) for _ in range(12))).to(device) for _ in range(2))
+    twin.load_state_dict(net.state_dict())
+    gradients = FlatGradients(net.parameters())
+    torch.manual_seed(rank)
+    found = []
+    for once in (True, True, False, True):
+        gradients.zero(once=once)
+        twin.zero_grad()
+        for _ in range(1 if once else 2):
+            x = torch.randn(4, 16, device=device)
+            for one in (net, twin):
+                torch.autograd.backward(one(x).square().sum())
+        early = len(gradients._reducing)
+        gradients.average()
+        off = 0.0
+        for mine, theirs in zip(net.parameters(), twin.parameters(), strict=True):
+            assert mine.grad is not None
+            assert theirs.grad is not None
+            mean = distributed.sum_over_ranks(theirs.grad) / distributed.world_size()
+            off = max(off, float((mine.grad - mean).abs().max()))
+        found.append((early, off))
+    return found
 
 
 def _cut(rows: Features, slots: int) -> Features:

@@ -133,3 +133,12 @@ def test_torchrun_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_that_is_not_there_is_said_so() -> None:
     with pytest.raises(TrainingError, match="no GPU"), distributed.process_group("cuda"):
         pass
+
+
+def test_gradients_are_averaged_while_they_come(answers: list[dict[str, Any]]) -> None:
+    for answer in answers:
+        early, off = zip(*answer["flat"], strict=True)
+        # The first step learns the order; with several backward passes nothing may be reduced before the last.
+        assert early[0] == early[2] == 0
+        assert early[1] == early[3] > 1
+        assert max(off) < 1e-5
