@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+_QUICK: Final = 1.702
 Attend = Callable[[Tensor], Tensor]  # queries, keys and values side by side [..., 3*D] to attended values [..., D]
 
 
@@ -51,8 +52,23 @@ class HuggingFaceBlock:
         return projected
 
     def mlp(self, x: Tensor) -> Tensor:
-        fed: Tensor = self.layer.mlp(self.layer.layer_norm2(x))
+        part = self.layer.mlp
+        return feed_forward(self.layer.layer_norm2(x), part.fc1, part.activation_fn, part.fc2)
+
+
+def feed_forward(x: Tensor, first: nn.Module, activation: nn.Module, second: nn.Module) -> Tensor:
+    """`second(activation(first(x)))`, with QuickGELU as one operation where both layers are plain.
+
+    QuickGELU, z sigmoid(a z) with a = 1.702, is silu(a z) / a. With a taken into the weights of the layer before and
+    1/a into those of the layer after it is SiLU: one pass over the widest tensor of a block instead of three, three
+    instead of eight with the backward pass, and a third of what is kept for that.
+    """
+    quick = type(activation).__name__ in ("QuickGELUActivation", "QuickGELU")
+    if not (quick and type(first) is nn.Linear and type(second) is nn.Linear):
+        fed: Tensor = second(activation(first(x)))
         return fed
+    inner = functional.linear(x, _QUICK * first.weight, None if first.bias is None else _QUICK * first.bias)
+    return functional.linear(functional.silu(inner), second.weight / _QUICK, second.bias)
 
 
 def run_blocks(

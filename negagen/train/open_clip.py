@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from negagen.errors import ModelError
 from negagen.train.attention import causal_attention, tree_attention
-from negagen.train.blocks import run_blocks
+from negagen.train.blocks import feed_forward, run_blocks
 from negagen.train.models import OPEN_CLIP, ContrastiveModel
 from negagen.train.text import PackedTexts
 from negagen.train.towers import Side
@@ -164,7 +164,8 @@ class OpenClipBlock:
         return projected
 
     def mlp(self, x: Tensor) -> Tensor:
-        fed: Tensor = self.layer.ls_2(self.layer.mlp(self.layer.ln_2(x)))
+        part = self.layer.mlp
+        fed: Tensor = self.layer.ls_2(feed_forward(self.layer.ln_2(x), part.c_fc, part.gelu, part.c_proj))
         return fed
 
 
