@@ -67,8 +67,7 @@ class Prepared:
     def save(self, path: Path) -> None:
         """Write a small JSON file that names the folders of all parts, for `Prepared.open`. Raises `OutputError`."""
         folders = {"data": self.data.folder, "pixels": self.pixels.folder, "tokens": self.tokens.folder}
-        root = path.parent.resolve()
-        names = {name: str(folder.resolve().relative_to(root)) for name, folder in folders.items() if folder}
+        names = {name: _seen_from(path.parent, folder) for name, folder in folders.items() if folder}
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as aside:
             aside.write_text(json.dumps({**names, "notes": self.notes}), encoding="utf-8")
@@ -84,6 +83,14 @@ class Prepared:
             raise DataError(f"{path} cannot be read as prepared data ({error}).") from error
         data, pixels, tokens = TrainingSet.open(places[0]), ImageCache.open(places[1]), TokenTable.open(places[2])
         return cls(data, pixels, tokens, rows_with_pictures(data, pixels), notes)
+
+
+def _seen_from(parent: Path, folder: Path) -> str:
+    """The way to `folder`: relative, so that a cache may be moved, where it lies within `parent`."""
+    try:
+        return str(folder.relative_to(parent))
+    except ValueError:
+        return str(folder.absolute())
 
 
 Tell = Callable[[str, int, int], None]

@@ -115,6 +115,17 @@ print(batch.negatives.shape, "spacy" in sys.modules)
     assert done.stdout == "torch.Size([8, 2]) False\n"
 
 
+def test_parts_of_a_cache_may_lie_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "images").symlink_to(tmp_path / "large disk")
+    prepared = made(tmp_path)
+    assert list((tmp_path / "large disk").iterdir())
+    for place in (tmp_path / "cache" / "again.json", tmp_path / "elsewhere" / "again.json"):
+        prepared.save(place)
+        assert Prepared.open(place).fingerprint == prepared.fingerprint
+
+
 def test_reading_needs_no_spacy() -> None:
     script = "import sys; import negagen.data.preparing, negagen.data.collate; sys.exit('spacy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
