@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from negagen.train import distributed
 
 _EMBEDDINGS: Final = (nn.Embedding,)
+_POSITIONS: Final = ("positional_embedding", "pos_embed")  # of libraries where these are bare parameters
 # Views begin at multiples of so many numbers: fused kernels read several at a time only from aligned addresses.
 _ALIGNED: Final = 64
 _PARTS: Final = 8
@@ -51,7 +52,8 @@ def decay_groups(module: nn.Module) -> tuple[list[str], list[str]]:
     spared: list[str] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            (spared if parameter.ndim < 2 or id(parameter) in tables else decayed).append(name)
+            spare = parameter.ndim < 2 or id(parameter) in tables or name.endswith(_POSITIONS)
+            (spared if spare else decayed).append(name)
     return decayed, spared
 
 

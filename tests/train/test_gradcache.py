@@ -111,15 +111,17 @@ class Net(nn.Module):
         self.norm = nn.LayerNorm(3)
         self.linear = nn.Linear(3, 2)
         self.logit_scale = nn.Parameter(torch.tensor(1.0))
+        self.positional_embedding = nn.Parameter(torch.zeros(5, 3))
         self.frozen = nn.Parameter(torch.ones(2, 2), requires_grad=False)
 
 
 def test_only_matrices_decay() -> None:
     decayed, spared = decay_groups(Net())
     assert decayed == ["linear.weight"]
-    assert sorted(spared) == ["embedding.weight", "linear.bias", "logit_scale", "norm.bias", "norm.weight"]
+    vectors = ["linear.bias", "logit_scale", "norm.bias", "norm.weight"]
+    assert sorted(spared) == ["embedding.weight", *vectors, "positional_embedding"]
     groups = adamw(Net(), Settings(), fused=False).param_groups
-    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (5, 0.0)]
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (6, 0.0)]
 
 
 def test_learning_rate() -> None:

@@ -21,9 +21,10 @@ import pytest
 import torch
 
 from negagen.errors import ModelError
+from negagen.train.loop import finetune
 from negagen.train.models import load
 from negagen.train.open_clip import CONFIG, save_open_clip
-from tests.train import tiny
+from tests.train import small, tiny
 
 CAPTIONS = ["a red cat under the table", "a blue cat under the table", "a dog", "a red cat under the box"]
 MODEL: dict[str, Any] = {
@@ -145,3 +146,18 @@ def test_a_folder_without_a_model_in_its_config(tmp_path: Path) -> None:
     (tmp_path / CONFIG).write_text("{}", encoding="utf-8")
     with pytest.raises(ModelError, match="no model_cfg"):
         load(tmp_path)
+
+
+def test_a_whole_run_ends_in_a_model_of_open_clip(open_clip: Any, folder: Path) -> None:
+    small.write(folder / "negatives.parquet", pictures=30)
+    settings = {"optimizer.steps": "3", "patching.alpha": "0.5"}
+    report = finetune(small.job(folder, "run", settings=settings, model=str(folder)))
+    assert report["patching"]["alpha"] == 0.5
+    tuned = load(folder / "run" / "model")
+    own = open_clip.create_model(f"local-dir:{folder / 'run' / 'model'}")
+    scaled = (pixels().float() / 255 - torch.tensor(tiny.MEAN).view(3, 1, 1)) / torch.tensor(tiny.STD).view(3, 1, 1)
+    torch.testing.assert_close(
+        tuned.encode_images(pixels()), own.encode_image(scaled, normalize=True), rtol=0, atol=2e-6
+    )
+    assert not torch.equal(own.visual.proj, load(folder).network.visual.proj)
+    assert "library_name: open_clip" in (folder / "run" / "model" / "README.md").read_text()
