@@ -68,7 +68,7 @@ def build(small: bool, device: torch.device) -> ContrastiveModel:
     torch.manual_seed(0)
     tower = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = CLIPConfig(text_config=tower, vision_config=tower, projection_dim=32) if small else CLIPConfig()
-    network = CLIPModel(config).float()
+    network: Any = CLIPModel(config)
     return ContrastiveModel(
         network,
         towers.ClipTowers(network),
