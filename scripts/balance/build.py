@@ -19,7 +19,6 @@ from negagen.batch.fitting import read_captions
 from negagen.batch.source import open_source
 
 _TARGET = Path(__file__).parents[2] / "negagen" / "balance" / BUNDLED
-_SAMPLE = 16_000
 
 
 def main(
@@ -30,7 +29,7 @@ def main(
     source = open_source([captions])
     pairs = list(read_captions(source, source.rows, "caption", "image_id"))
     negator = Negator(k=4, blindness="balanced")
-    model = fit_model(negator, lambda: pairs, len(pairs), folds=1, sample=_SAMPLE, about={"source": captions.stem})
+    model = fit_model(negator, lambda: pairs, len(pairs), folds=1, about={"source": captions.stem})
     model.save(output)
     typer.echo(f"{output}: {output.stat().st_size / 1e6:.2f} MB, fitted on {len(pairs):,} captions")
 
