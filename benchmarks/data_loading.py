@@ -31,13 +31,24 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
-from negagen.data import Batch, Batches, HardNegatives, HuggingFaceTokenizer, Inputs, Order, Prepared, View, ahead
-from negagen.data.building import build
+from negagen.data import (
+    Batch,
+    Batches,
+    HardNegatives,
+    HuggingFaceTokenizer,
+    Inputs,
+    Order,
+    Prepared,
+    View,
+    ahead,
+    store,
+)
+from negagen.data.building import Progress, build
 from negagen.data.collate import numbered
 from negagen.data.preparing import prepare
 from negagen.data.reading import read, read_texts
 from negagen.data.strings import Strings
-from negagen.data.tokens import tokenise
+from negagen.data.tokens import TokenTable, tokenise
 from negagen.data.trainingset import Choices, TrainingSet
 
 RESULTS = Path(__file__).parent / "results" / "data_loading.json"
@@ -65,17 +76,18 @@ def main() -> None:
         figures["decoding, images/s"] = decoding(given.photos, folder, given.workers)
         prepared = prepared_photos(given.photos, given.negatives, folder)
         figures["batches with pixels, images/s"] = with_pixels(prepared, given.workers)
-        figures["where a batch of 1,024 with pixels goes, ms"] = parts(prepared)
-        pool = enlarged(read_texts([given.negatives]), given.pool, folder)
-        figures["pool"] = drawing(pool, given.workers, folder)
+        figures["where a batch of 1,024 with pixels goes, ms of one core"] = parts(prepared)
+        texts = read_texts([given.negatives])
+        pool = enlarged(texts, given.pool, folder)
+        figures["pool"] = drawing(pool, texts, given.workers, folder)
     print(json.dumps(figures, indent=2))
     given.results.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def decoding(photos: Path, folder: Path, workers: list[int]) -> dict[str, float]:
-    """Pictures a second from JPEG to the cache, of the photographs as they are and enlarged."""
-    cells = pq.read_table(photos, columns=["image"])["image"].to_pylist()
-    out: dict[str, float] = {}
+def decoding(photos: Path, folder: Path, workers: list[int]) -> dict[str, Any]:
+    """Pictures a second from JPEG to the cache, of the photographs as they are and enlarged, each four times over."""
+    cells = pq.read_table(photos, columns=["image"])["image"].to_pylist() * 4
+    out: dict[str, Any] = {}
     for name, size in (("as they are", None), ("640 x 480", (640, 480))):
         images = folder / name
         images.mkdir()
@@ -85,15 +97,15 @@ def decoding(photos: Path, folder: Path, workers: list[int]) -> dict[str, float]
         pq.write_table(table, folder / "list.parquet")
         pictures = read(Inputs([folder / "list.parquet"], images)).pictures
         for count in workers:
-            rates: list[float] = []
-            build(
-                pictures,
-                View(224),
-                folder / f"{name} {count}",
-                workers=count,
-                tell=lambda progress, rates=rates: rates.append(progress.per_second),  # type: ignore[misc]
-            )
-            out[f"{name}, {count} processes (their start included)"] = round(rates[-1])
+            told: list[Progress] = []
+            used = time.process_time()
+            build(pictures, View(224), folder / f"{name} {count}", workers=count, tell=told.append)
+            used = time.process_time() - used
+            # From the first word on: the processes have begun by then.
+            steady = (told[-1].fresh - told[0].fresh) / (told[-1].seconds - told[0].seconds)
+            out[f"{name}, {count} processes"] = {"a second": round(steady)}
+            if count == 1:
+                out[f"{name}, 1 processes"]["a second of one core"] = round(len(pictures) / used)
     return out
 
 
@@ -127,14 +139,22 @@ def byte_pairs(captions: list[str]) -> HuggingFaceTokenizer:
     return HuggingFaceTokenizer(fast, 77)
 
 
-def with_pixels(prepared: Prepared, workers: list[int]) -> dict[str, float]:
+def with_pixels(prepared: Prepared, workers: list[int]) -> dict[str, Any]:
     """Images a second of whole batches: pixels, tokens, k = 4."""
     batches, order = Batches(prepared, K, seed=1), Order(prepared.rows, BATCH, seed=1)
-    out: dict[str, float] = {}
+    out: dict[str, Any] = {}
     for count in (0, *workers):
         seconds = timed(lambda count=count: consume(ahead(batches, order.steps(0, 12), count)))  # type: ignore[misc]
-        out[f"{count} threads"] = round(12 * BATCH / seconds)
+        out[f"{count} threads"] = rates(12 * BATCH, seconds)
+    clic = Batches(prepared, seed=1, layout="clic", tokenizer=tokenizer_of(prepared), pixels=False)
+    seconds = timed(lambda: consume(ahead(clic, order.steps(0, 8), 0)))
+    out["CLIC's texts alone, 0 threads, rows"] = rates(8 * BATCH, seconds)
     return out
+
+
+def tokenizer_of(prepared: Prepared) -> HuggingFaceTokenizer:
+    """The tokenizer that `prepared` was made with, once more."""
+    return byte_pairs(prepared.data.caption_texts(np.arange(len(prepared.data))))
 
 
 def consume(batches: Iterator[Batch]) -> int:
@@ -142,16 +162,21 @@ def consume(batches: Iterator[Batch]) -> int:
     return sum(len(batch) for batch in batches)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds of the second of two runs."""
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of processors in this process, of the second of two runs."""
     work()
-    began = time.perf_counter()
+    clock, used = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - clock, time.process_time() - used
+
+
+def rates(count: int, seconds: tuple[float, float]) -> dict[str, int]:
+    """How many a second, by the clock and by the processor: the second does not see what else the machine does."""
+    return {"a second": round(count / seconds[0]), "a second of one core": round(count / seconds[1])}
 
 
 def parts(prepared: Prepared) -> dict[str, float]:
-    """Milliseconds of each part of a batch of 1,024."""
+    """Milliseconds of one core for each part of a batch of 1,024."""
     batches = Batches(prepared, K, seed=1)
     (step,) = Order(prepared.rows, BATCH, seed=1).steps(0, 1)
     drawn = batches.draw(step.own, 0)
@@ -165,7 +190,7 @@ def parts(prepared: Prepared) -> dict[str, float]:
         "copying pixels": lambda: prepared.pixels.take(images, out),
         "all": lambda: batches(step),
     }
-    return {name: round(min(timed(one) for _ in range(10)) * 1000, 2) for name, one in work.items()}
+    return {name: round(min(timed(one)[1] for _ in range(10)) * 1000, 2) for name, one in work.items()}
 
 
 def enlarged(data: TrainingSet, count: int, folder: Path) -> TrainingSet:
@@ -207,28 +232,51 @@ def enlarged(data: TrainingSet, count: int, folder: Path) -> TrainingSet:
 _FIELDS = ("texts", "weights", "kinds", "starts", "ends")
 
 
-def drawing(pool: TrainingSet, workers: list[int], folder: Path) -> dict[str, Any]:
+def enlarged_tokens(data: TrainingSet, pool: TrainingSet, table: TokenTable, folder: Path) -> TokenTable:
+    """The tokens of `data` as often as `pool` has its texts."""
+    copies = len(pool.texts) // len(data.texts)
+    lengths = np.tile(np.diff(table.offsets), copies)
+    arrays = {
+        "ids": np.tile(table.ids, copies),
+        "offsets": np.concatenate([[0], np.cumsum(lengths)]),
+        "same_negatives": np.zeros(len(pool.negatives), bool),
+        "same_positives": np.zeros(0, bool),
+    }
+    about = {"pad_id": table.pad_id, "context_length": table.context_length, "fingerprint": "pool"}
+    store.save(folder / "pool tokens", arrays, about)
+    return TokenTable.open(folder / "pool tokens")
+
+
+def drawing(pool: TrainingSet, once: TrainingSet, workers: list[int], folder: Path) -> dict[str, Any]:
     """Captions a second drawn from the pool as text, and as tokens through a DataLoader, and the workers' memory."""
     found = HardNegatives(pool, K)
     rng = np.random.Generator(np.random.Philox(1))
     batches = [rng.integers(0, len(pool), BATCH) for _ in range(30)]
-    seconds = timed(lambda: [found.batch(rows, epoch) for epoch, rows in enumerate(batches)])
+
+    def all_batches() -> list[list[list[str]]]:
+        return [found.batch(rows, epoch) for epoch, rows in enumerate(batches)]
+
+    clock, used = time.perf_counter(), time.process_time()
+    all_batches()
+    first = time.perf_counter() - clock, time.process_time() - used
     out: dict[str, Any] = {
         "captions": len(pool),
         "negatives": len(pool.negatives),
         "distinct texts": len(pool.texts),
-        "drawn as text, batches of 1,024, one core, captions/s": round(30 * BATCH / seconds),
+        "drawn as text, batches of 1,024, pages seen for the first time": rates(30 * BATCH, first),
+        "drawn as text, batches of 1,024, again": rates(30 * BATCH, timed(all_batches)),
     }
-    tokenizer = byte_pairs(pool.caption_texts(np.arange(5000)))
-    began = time.perf_counter()
-    table = tokenise(pool, tokenizer, folder / "tokens")
-    out["tokenised once, texts/s"] = round(len(pool.texts) / (time.perf_counter() - began))
+    tokenizer = byte_pairs(once.caption_texts(np.arange(len(once))))
+    clock, used = time.perf_counter(), time.process_time()
+    table = tokenise(once, tokenizer, folder / "tokens")
+    out["tokenised once, texts"] = rates(len(once.texts), (time.perf_counter() - clock, time.process_time() - used))
+    table = enlarged_tokens(once, pool, table, folder)
     prepared = Prepared(pool, None, table, np.arange(len(pool)))  # type: ignore[arg-type]
     maker = Batches(prepared, K, seed=1, pixels=False)
     order = Order(prepared.rows, BATCH, seed=1)
     for count in workers:
         seconds = timed(lambda count=count: consume(ahead(maker, order.steps(0, 60), count)))  # type: ignore[misc]
-        out[f"tokens, {count} threads, captions/s"] = round(60 * BATCH / seconds)
+        out[f"tokens, {count} threads"] = rates(60 * BATCH, seconds)
     for count, start in (*((count, "fork") for count in workers), (8, "fork"), (8, "spawn")):
         loader: DataLoader[Batch] = DataLoader(
             maker,  # type: ignore[arg-type]
