@@ -1,7 +1,8 @@
 """Blind accuracy against coverage: how blind negatives get when captions without a blind one may go without any.
 
 Sweeps the floor of the draw (see `negagen.balance.selection.Policy`), without last resorts: a model is fitted for each
-floor, negatives are drawn of all captions, and the trained judges of `negagen audit` look at them.
+floor, negatives are drawn of all captions, and the trained judges of `negagen audit` look at them. The modes as they
+are shipped stand beside it: what they have above the curve comes of one last resort for a caption with nothing else.
 
     python benchmarks/coverage.py captions.parquet
 """
@@ -40,20 +41,23 @@ def main() -> None:
     table = table.slice(0, given.limit) if given.limit else table
     captions = list(zip(table["caption"].to_pylist(), table["image_id"].to_pylist(), strict=True))
     points = []
+    pool = POLICIES["balanced"].pool
     for floor in given.floors:
-        points.append(measure(captions, floor))
+        points.append({"floor": floor, **measure(captions, "balanced", Policy(pool, floor, last=floor))})
         print(json.dumps(points[-1]), flush=True)
-    about = {"captions": len(captions), "k": 4, "pool": POLICIES["balanced"].pool}
-    given.results.write_text(json.dumps({**about, "points": points}, indent=2) + "\n", encoding="utf-8")
-    draw(points, given.plot)
+    modes = {mode: measure(captions, mode, policy) for mode, policy in POLICIES.items()}
+    about = {"captions": len(captions), "k": 4, "pool": pool}
+    found = {**about, "points": points, "modes": modes}
+    given.results.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    draw(points, modes, given.plot)
 
 
-def measure(captions: list[tuple[str, object]], floor: float) -> dict[str, Any]:
-    """Coverage and the judges' accuracies with this floor."""
-    usual = POLICIES["balanced"]
-    POLICIES["balanced"] = Policy(pool=usual.pool, floor=floor, last=floor)
+def measure(captions: list[tuple[str, object]], mode: str, policy: Policy) -> dict[str, Any]:
+    """Coverage and the judges' accuracies with this policy in the place of the mode's own."""
+    usual = POLICIES[mode]
+    POLICIES[mode] = policy
     try:
-        negator = Negator(k=4, blindness="balanced")
+        negator = Negator(k=4, blindness=mode)
         model = fit_model(negator, lambda: captions, len(captions), siblings=True)
         negator.model = model
         shown: dict[object, list[str]] = {}
@@ -70,21 +74,20 @@ def measure(captions: list[tuple[str, object]], floor: float) -> dict[str, Any]:
             for negative in result.negatives
         ]
     finally:
-        POLICIES["balanced"] = usual
+        POLICIES[mode] = usual
     attacks = run_attacks(
         Pairs.of([a for a, _, _ in pairs], [b for _, b, _ in pairs], groups=[group for _, _, group in pairs]), TRAINED
     )
     covered = len({(text, group) for text, _, group in pairs}) / len(set(captions))
     return {
-        "floor": floor,
         "coverage": round(covered, 4),
         "negatives_a_caption": round(len(pairs) / len(captions), 3),
         "attacks": {attack.name: attack.overall.to_json() for attack in attacks},
     }
 
 
-def draw(points: list[dict[str, Any]], target: Path) -> None:
-    """The curve as SVG."""
+def draw(points: list[dict[str, Any]], modes: dict[str, dict[str, Any]], target: Path) -> None:
+    """The curve, and the modes beside it, as SVG."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -105,11 +108,20 @@ def draw(points: list[dict[str, Any]], target: Path) -> None:
             lw=0,
         )
         axes.plot(across, values, "o-", ms=4, color=colour, label=_NAMES[name])
+        for mode, point in modes.items():
+            at = 100 * point["coverage"], 100 * point["attacks"][name]["accuracy"]
+            axes.plot(*at, marker="D" if mode == "balanced" else "s", ms=6, color=colour, mec="white", zorder=4)
     for point, x in zip(points, across, strict=True):
         axes.annotate(
-            f"{point['floor']:g}", (x, 100 * point["attacks"]["classifier"]["accuracy"]), xytext=(0, 6),
-            textcoords="offset points", ha="center", fontsize=7, color="#6b7078",
+            f"floor {point['floor']:g}", (x, 50), xytext=(0, -5), textcoords="offset points", ha="center", va="top",
+            fontsize=6.5, color="#6b7078", rotation=90,
         )  # fmt: skip
+    for mode, point in modes.items():
+        axes.annotate(
+            mode, (100 * point["coverage"], 100 * point["attacks"]["language-model"]["accuracy"]), xytext=(0, 7),
+            textcoords="offset points", ha="center", fontsize=8,
+        )  # fmt: skip
+    axes.set_ylim(bottom=46)
     axes.axhline(50, color="#b0b4b8", lw=0.8, ls="--")
     axes.set_xlabel("captions with at least one negative, %")
     axes.set_ylabel("blind accuracy, %")
