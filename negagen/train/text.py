@@ -104,13 +104,19 @@ def _shared_with_previous(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _cut(lengths: list[int], known: list[int], group: int) -> np.ndarray:
-    """Return the first text of each group: a text that no longer fits begins the next, from its first token on."""
-    first, used = [], group + 1
-    for number, (length, shared) in enumerate(zip(lengths, known, strict=True)):
-        used += length - shared
-        if used > group:
-            first.append(number)
-            used = length
+    """Return the first text of each group, which is computed from its first token on.
+
+    Where texts outgrow a group it ends before the text, of those in it, that shares least with the one before: room
+    that is left costs nothing, since groups lie side by side, and a beginning that is torn is computed twice.
+    """
+    first = [0]
+    used = lengths[0]
+    for number in range(1, len(lengths)):
+        used += lengths[number] - known[number]
+        while used > group and first[-1] < number:
+            start = min(range(number, first[-1], -1), key=known.__getitem__)
+            first.append(start)
+            used = lengths[start] + sum(lengths[start + 1 : number + 1]) - sum(known[start + 1 : number + 1])
     return np.array(first, dtype=np.int64)
 
 
