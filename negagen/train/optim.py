@@ -163,6 +163,7 @@ class FlatGradients:
         for work in self._reducing:
             work.wait()
         self.flat /= self._ranks
+        self._once = False  # until the next `zero`, a backward pass of whoever else is no affair of the other ranks
 
     def clip(self, limit: float) -> Tensor:
         """Scale to a Euclidean norm of at most `limit` (0: leave them); gives the norm before, a scalar tensor."""
