@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from negagen.audit.attacks import ATTACKS, run_attacks
 from negagen.audit.pairs import Pairs
 from negagen.audit.rates import folds_of
-from negagen.errors import InputError
+from negagen.errors import InputError, ResourceError
 from negagen.evaluate.items import Choices
 
 BLIND = ("surface", "language-model")
@@ -78,16 +78,19 @@ def controls_of(
         wanted = [name for name in wanted if name == "causal-lm"]
         if not wanted:
             return ()
+    fitted = [name for name in wanted if name != "causal-lm"]
+    try:
+        attacks = run_attacks(pairs, fitted, reference=reference, lm=lm, lm_limit=lm_limit, seed=seed)
+    except ResourceError as error:
+        raise ResourceError(
+            "the judges surface and classifier need scikit-learn: pip install 'negagen[evaluate]', or do without them"
+            " with --blind language-model."
+        ) from error
     out = []
-    for attack in run_attacks(
-        pairs,
-        [name for name in wanted if name != "causal-lm"],
-        reference=reference,
-        lm=lm,
-        lm_limit=lm_limit,
-        seed=seed,
-    ):
+    for attack in attacks:
         right, asked = _shared(attack.gaps, attack.pairs, owner, len(benchmark.items))
+        if not len(asked):
+            continue  # a sample of pairs that holds no item whole
         items = [benchmark.items[index] for index in asked]
         out.append(
             _control(attack.name, benchmark, [item.id for item in items], [item.category for item in items], right)

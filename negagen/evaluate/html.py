@@ -155,8 +155,11 @@ def _by_category(report: Report, name: str) -> str:
         rows.append([*cells, f"{100 * own[category].chance:.1f}"])
     head = ["category", "items", *(escape(model.name) for model in models)]
     head += [f"blind: {escape(one.name)}" for one in controls] + ["chance"]
-    more = len(own) - _MOST_ROWS
-    note = f"<p class=note>and {more} more, in the JSON.</p>" if more > 0 else ""
+    note = ""
+    if len(own) > plots.MOST_LABELS:
+        shown = f"The picture shows the first {plots.MOST_LABELS} of {len(own)} categories"
+        more = len(own) - _MOST_ROWS
+        note = f"<p class=note>{shown}{f'; {more} more than the table has are in the JSON' if more > 0 else ''}.</p>"
     return f"<h3>{escape(first.headline)} by category</h3>{picture}{table(head, rows)}{note}"
 
 

@@ -141,7 +141,8 @@ def _nearest(found: Sequence[Path], name: str, folders: Sequence[Path]) -> Path:
         )
 
     best = max(map(agreeing, found))
-    chosen = [path for path in dict.fromkeys(found) if agreeing(path) == best]
+    # One file may be reached by two names: of folders that overlap, or through a link.
+    chosen = list({path.resolve(): path for path in found if agreeing(path) == best}.values())
     if len(chosen) > 1:
         raise DataError(
             f"several pictures could be {name!r}: {chosen[0]}, {chosen[1]}. Give the folder of the right ones alone"

@@ -13,7 +13,8 @@ from negagen.figures import FAINT, INK, new_figure, plain, svg
 COLOURS = ("#8a8f98", "#2a6fb0", "#d1603d", "#2e7d4f", "#5f4b8b", "#b8860b", "#b04a7a", "#3a8f8f")
 """A colour for each model, told apart also by readers who see no red and green; the first is what others are
 compared with."""
-_MOST_LABELS = 30
+MOST_LABELS = 30
+"""Benchmarks or categories in one picture, at most."""
 _MOST_MODELS = len(COLOURS)
 
 
@@ -76,7 +77,7 @@ def pareto(report: Report) -> str:
 
 
 def _dots(models: Sequence[str], rows: Mapping[str, Sequence[Score | None]], blind: Mapping[str, float]) -> str:
-    names = list(rows)[:_MOST_LABELS]
+    names = list(rows)[:MOST_LABELS]
     figure = new_figure(8.6, 0.8 + len(names) * (0.16 + 0.16 * len(models)))
     axes = figure.add_subplot()
     step = 0.76 / len(models)

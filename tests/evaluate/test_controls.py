@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,22 @@ def test_what_a_judge_without_a_picture_cannot_be_asked() -> None:
     assert controls_of(benchmark([])) == ()
     # All of one picture: nothing can be fitted on others.
     assert controls_of(benchmark(items[:1])) == ()
+
+
+def test_a_causal_language_model_scores_whole_items(tmp_path: Path) -> None:
+    from tests.judges.models import save_causal
+
+    items = [item(number, f"a cat {number:02}", f"a dog {number:02}", f"two dogs {number:02}") for number in range(12)]
+    folder = save_causal(tmp_path / "lm")
+    (whole,) = controls_of(benchmark(items), [], lm=folder)
+    assert whole.name == "causal-lm"
+    assert len(whole.ids) == 12
+    (some,) = controls_of(benchmark(items), [], lm=folder, lm_limit=20)
+    # Items of which a pair is outside the sample are not judged; the others as before.
+    assert 0 < len(some.ids) < 12
+    known = dict(zip(whole.ids, whole.right.tolist(), strict=True))
+    assert some.right.tolist() == pytest.approx([known[one] for one in some.ids])
+    assert controls_of(benchmark(items), [], lm=folder, lm_limit=1) == ()
 
 
 def test_means_over_categories_and_the_strongest() -> None:
