@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from negagen.data.trainingset import Choices, TrainingSet
 from negagen.errors import DataError
-from negagen.ruleset import nearest
 from negagen.seeding import key_of, uniforms
 from negagen.types import CATEGORIES
 
@@ -37,6 +36,8 @@ def category_weights(categories: Categories) -> NDArray[np.float64]:
     out = np.zeros(len(CATEGORIES) + 1)
     for name, weight in given.items():
         if name not in CATEGORIES:
+            from negagen.ruleset import nearest
+
             raise DataError(f"no such category of negatives: {name!r}{nearest(name, CATEGORIES)}")
         if not 0 <= weight < float("inf"):
             raise DataError(f"category {name!r} has the weight {weight}, but weights are numbers from 0 on.")

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from negagen.errors import DataError
-from negagen.ruleset import nearest
 
 Crop = Literal["centre", "squash"]
 Resample = Literal["bicubic", "bilinear"]
@@ -46,6 +45,8 @@ class View:
             raise DataError(f"pictures of {self.size} pixels: the size must be 1 or more.")
         for name, value, known in (("crop", self.crop, Crop), ("resample", self.resample, Resample)):
             if value not in get_args(known):
+                from negagen.ruleset import nearest
+
                 raise DataError(f"{name} {value!r} is not known{nearest(str(value), get_args(known))}")
 
     def __str__(self) -> str:

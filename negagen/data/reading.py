@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from negagen.audit.formats import list_in_cell
 from negagen.batch.readers import format_of
 from negagen.batch.source import RowStream, Source, open_source
 from negagen.data import ragged, tars
@@ -173,6 +172,8 @@ def _negatives(table: pa.Table, layout: Layout, source: Source, numbers: NDArray
         return ragged.empty(len(numbers))
     column = _whole(table.column(layout.negatives))
     if layout.kind == "negclip":
+        from negagen.audit.formats import list_in_cell
+
         path = Path(source.files[0].path)
         lists = [list_in_cell(cell, path, row) for cell, row in zip(column.to_pylist(), numbers.tolist(), strict=True)]
         return ragged.of_lists(pa.array(lists, pa.list_(pa.large_string())))

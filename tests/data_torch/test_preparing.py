@@ -126,9 +126,21 @@ def test_parts_of_a_cache_may_lie_elsewhere(tmp_path: Path) -> None:
         assert Prepared.open(place).fingerprint == prepared.fingerprint
 
 
-def test_reading_needs_no_spacy() -> None:
-    script = "import sys; import negagen.data.preparing, negagen.data.collate; sys.exit('spacy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+def test_reading_needs_little_more_than_numpy_torch_pyarrow_and_pillow(tmp_path: Path) -> None:
+    path, images = dataset(tmp_path, 6)
+    script = f"""
+import sys
+for name in ("spacy", "thinc", "lemminflect", "pydantic", "rapidfuzz", "sklearn", "transformers"):
+    sys.modules[name] = None
+from pathlib import Path
+from negagen.data import Batches, Inputs, View, ahead
+from negagen.data.preparing import reading, building
+found = reading.read(Inputs([Path({str(path)!r})], Path({str(images)!r})))
+print(building.build(found.pictures, View(8), Path({str(tmp_path / "cache")!r})).good.all(), Batches)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("True")
 
 
 def _prepare(folder: Path) -> str:
