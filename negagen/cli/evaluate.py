@@ -36,8 +36,8 @@ def evaluate(
             "--benchmarks",
             "-b",
             show_default=False,
-            help="By comma: names of --list, generic:FILE, retrieval:FILE, zeroshot:FOLDER, each with NAME= before"
-            " the path if wanted. Default: all that lie below --root.",
+            help="By comma: names of --list, generic:FILE, pairs:FILE, retrieval:FILE, zeroshot:FOLDER, each with NAME="
+            " before the path if wanted. Default: all that lie below --root.",
         ),
     ] = "",
     root: Annotated[

@@ -315,6 +315,18 @@ def test_the_generic_format_and_what_generate_writes(tmp_path: Path) -> None:
     assert {item.sets for item in found.items} == {(("row", "0"),)}
 
 
+def test_pairs_in_winogrounds_format(tmp_path: Path) -> None:
+    row = {"image_0": "a.png", "image_1": "b.png", "caption_0": "a red b",
+           "caption_1": "b red a", "category": "swap"}  # fmt: skip
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"image_1": "a.png"}) + "\n")
+    found = open_benchmark(f"pairs:mine={path}")
+    assert isinstance(found, Choices)
+    assert (found.name, found.task, found.headline) == ("mine", "match", "group")
+    assert [(item.category, item.texts) for item in found.items] == [("swap", ("a red b", "b red a"))]
+    assert found.skipped == {"both pictures are the same": 1}
+
+
 def test_zero_shot_folders(tmp_path: Path) -> None:
     save_pictures(tmp_path / "n01", a="red", b="red")
     save_pictures(tmp_path / "n02", c="blue")

@@ -182,6 +182,7 @@ KNOWN: Mapping[str, Known] = {
 
 OWN = {
     "generic": "FILE with image, negatives, and caption or positives; what `negagen generate` writes",
+    "pairs": "FILE with image_0, image_1, caption_0, caption_1, as Winoground's",
     "retrieval": "FILE with image and caption (and image_id), several captions a picture",
     "zeroshot": "FOLDER with a folder of pictures for each class",
 }
@@ -227,5 +228,10 @@ def _own(kind: str, rest: str) -> Benchmark:
     label = label or (path.stem if path.suffix else path.name)
     if kind == "zeroshot":
         return zeroshot.zero_shot(path, label)
-    found = generic.generic(path, label) if kind == "generic" else retrieval.from_table(path, label)
+    readers: dict[str, Callable[[Path, str], Benchmark]] = {
+        "generic": generic.generic,
+        "pairs": pictures.pairs,
+        "retrieval": retrieval.from_table,
+    }
+    found = readers[kind](path, label)
     return replace(found, folders=(str(path.parent),))

@@ -13,16 +13,23 @@ _SVO = {"subj_neg": "subject", "verb_neg": "verb", "obj_neg": "object"}
 
 def winoground(folder: Path) -> Choices:
     """Winoground (arXiv 2204.03162): text, image and group score; `examples.jsonl` and its pictures, or Parquet."""
-    path = first_of(folder, "examples.jsonl", "data/examples.jsonl", "*.parquet", "data/*.parquet")
+    return pairs(first_of(folder, "examples.jsonl", "data/examples.jsonl", "*.parquet", "data/*.parquet"), "winoground")
+
+
+def pairs(path: Path, name: str) -> Choices:
+    """Any file in Winoground's format: `image_0`, `image_1` and the text of each, `caption_0` and `caption_1`.
+
+    `id` and `category` (or Winoground's `collapsed_tag`) are optional. A picture is bytes, a struct of `bytes` and
+    `path`, or a file's name, with or without its ending.
+    """
     rows = rows_of(path)
     need(rows, path, "image_0", "image_1", "caption_0", "caption_1")
     found = Gathering()
     for number, row in enumerate(rows):
-        # The files name the pictures without their ending.
-        pictures = [picture_of(row.get("image_0")), picture_of(row.get("image_1"))]
-        _match(found, row.get("id", number), row.get("collapsed_tag") or row.get("tag"), pictures,
-               [row.get("caption_0"), row.get("caption_1")])  # fmt: skip
-    return _made("winoground", "match", found, "group")
+        category = row.get("category") or row.get("collapsed_tag") or row.get("tag")
+        both = [picture_of(row.get("image_0")), picture_of(row.get("image_1"))]
+        _match(found, row.get("id", number), category, both, [row.get("caption_0"), row.get("caption_1")])
+    return _made(name, "match", found, "group")
 
 
 def bivlc(folder: Path) -> Choices:
