@@ -47,6 +47,7 @@ def prepare(
         OutputError: `cache` cannot be written to, or is too small.
     """
     data, pictures = _read(inputs, cache, tell)
+    _check_absent(data, pictures, inputs, max_bad)
 
     def decoded(progress: building.Progress) -> None:
         if tell is not None:
@@ -81,6 +82,19 @@ def _read(inputs: Inputs, cache: Path, tell: Tell | None) -> tuple[TrainingSet, 
         if tell is not None:
             tell("reading", 1, 1)
         return read.data.save(texts), read.pictures.save(places)
+
+
+def _check_absent(data: TrainingSet, pictures: Pictures, inputs: Inputs, max_bad: float) -> None:
+    """Raise `DataError` if too many pictures are not in the file that rows are joined to."""
+    absent = np.flatnonzero(data.images < 0)
+    missing = len(np.unique(data.groups[absent]))
+    total = len(pictures) + missing
+    if missing > max_bad * total:
+        raise DataError(
+            f"{missing:,} of {total:,} pictures are not in {inputs.images}, more than --max-bad {max_bad:g} allows (the"
+            f" first is that of row {data.numbers[absent[0]]}, {data.caption_texts(absent[:1])[0]!r}). Give the file"
+            " that has them, or allow more."
+        )
 
 
 def _notes(data: TrainingSet, pixels: ImageCache, tokens: TokenTable) -> list[str]:

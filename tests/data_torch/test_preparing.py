@@ -63,7 +63,9 @@ def test_cut_negatives_are_told(tmp_path: Path) -> None:
 def test_pictures_that_are_not_in_the_file_of_pictures(tmp_path: Path) -> None:
     path = write(tmp_path / "n.parquet", rows(6), ["image_id", "caption", "negatives"])
     pictures = write(tmp_path / "p.parquet", [{"image_id": str(n), "image": picture(n)} for n in (4, 1, 0)])
-    prepared = prepare(Inputs([path], pictures), TOKENIZER, VIEW, cache=tmp_path / "cache")
+    with pytest.raises(DataError, match=r"3 of 6 pictures are not in .*p\.parquet, more than --max-bad 0\.4.*row 2"):
+        prepare(Inputs([path], pictures), TOKENIZER, VIEW, cache=tmp_path / "cache", max_bad=0.4)
+    prepared = prepare(Inputs([path], pictures), TOKENIZER, VIEW, cache=tmp_path / "cache", max_bad=0.5)
     assert prepared.rows.tolist() == [0, 1, 4]
     assert any("3 captions whose picture is not" in note for note in prepared.notes)
     from negagen.data.images import decode
