@@ -41,6 +41,10 @@ class Curve:
         """How the alpha was come by."""
         if len(self.measured) < 2:
             return "given"
+        if self.alpha == 0 and max(self.measured) > 0:
+            return (
+                f"the model from before: no tuned point keeps the old skill to {self.tolerance:g} and composes better"
+            )
         return patching.RULE.format(tolerance=self.tolerance)
 
     def to_json(self) -> dict[str, Any]:
@@ -152,6 +156,7 @@ def conclude(model: ContrastiveModel, tuned: Tuned, measure: Measure) -> dict[st
     measured = {"before": tuned.before, "tuned": measure("tuned")}
     report: dict[str, Any] = dict(tuned.settings)
     patch = tuned.recipe.patching
+    curve = None
     if patch.alpha is not None:
         export(model, tuned.output / "tuned", _card(tuned, f"{tuned.recipe.name}, not patched", measured))
         weights = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
@@ -165,18 +170,18 @@ def conclude(model: ContrastiveModel, tuned: Tuned, measure: Measure) -> dict[st
             chosen = curve.measured[curve.alpha].point(curve.alpha)
             patching.draw(curve.points, chosen, tuned.output / "patching.png", tolerance=patch.tolerance)
     report["measured"] = {name: one.to_json() for name, one in measured.items()}
-    alpha = f", patched at {report['patching']['alpha']:g}" if "patching" in report else ""
-    export(model, tuned.output / "model", _card(tuned, f"{tuned.recipe.name}{alpha}", measured))
+    title = tuned.recipe.name if curve is None else f"{tuned.recipe.name}, patched at {curve.alpha:g}"
+    export(model, tuned.output / "model", _card(tuned, title, measured, curve))
     run.write_json(tuned.output / "report.json", report)
     return report
 
 
-def _card(tuned: Tuned, title: str, measured: Mapping[str, Measured]) -> Card:
+def _card(tuned: Tuned, title: str, measured: Mapping[str, Measured], curve: Curve | None = None) -> Card:
     return Card(
         title=f"{Path(tuned.base_name).resolve().name}, {title}",
         base=tuned.base_name,
         data=tuned.data,
-        settings=tuned.settings,
+        settings={**tuned.settings, **({} if curve is None else {"patched at": f"{curve.alpha:g} ({curve.rule})"})},
         scores={name: one.headlines() for name, one in measured.items()},
         recipe=tuned.recipe.to_toml(),
     )

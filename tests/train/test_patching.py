@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negagen.errors import ModelError, TrainingError
+from negagen.train.ending import Curve
+from negagen.train.measured import Measured
 from negagen.train.patching import Point, choose, interpolate, parse_alphas
 
 BASE = {"w": torch.tensor([0.0, 2.0]), "half": torch.tensor([1.0]).half(), "ids": torch.arange(3)}
@@ -74,3 +76,15 @@ def test_of_equals_the_one_that_kept_more() -> None:
     base = Point(0, 0.6, 0.8)
     points = [Point(0.4, 0.7, 0.8), Point(0.6, 0.7, 0.81), Point(0.8, 0.7, 0.81)]
     assert choose(points, base=base, tolerance=0.01).alpha == 0.6
+
+
+def test_a_curve_says_when_nothing_was_gained() -> None:
+    def measured(composition: float, retention: float) -> Measured:
+        return Measured(None, {"composition": composition, "retention": retention})
+
+    points = {0.0: measured(0.6, 0.8), 1.0: measured(0.9, 0.5)}
+    assert "the model from before" in Curve(points, 0.0, 0.01).rule
+    assert "largest compositional score" in Curve(points, 1.0, 0.5).rule
+    assert Curve({0.6: Measured()}, 0.6, 0.01).rule == "given"
+    with pytest.raises(TrainingError, match="composition is not measured"):
+        Measured(None, {"composition": None, "retention": 0.5}).point(0.5)
