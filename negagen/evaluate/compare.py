@@ -15,7 +15,7 @@ from negagen.evaluate.intervals import Difference, difference, holm
 
 if TYPE_CHECKING:
     from negagen.evaluate.report import Result
-    from negagen.evaluate.scoring import Scored
+    from negagen.evaluate.scored import Scored
 
 _LEVEL = 0.05
 

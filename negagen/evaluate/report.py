@@ -16,7 +16,7 @@ from negagen.errors import DataError
 from negagen.evaluate.compare import Comparison, compared
 from negagen.evaluate.controls import Control
 from negagen.evaluate.items import Benchmark, Role
-from negagen.evaluate.scoring import Scored
+from negagen.evaluate.scored import Scored
 
 BY_DEFINITION = ("people did not confirm it", "caption and negative are the same text")
 """Reasons for which a benchmark's own definition leaves items out: without these it is whole."""

@@ -20,7 +20,8 @@ from negagen.evaluate.intervals import interval
 from negagen.evaluate.items import Benchmark, Choices, Retrieval, sampled
 from negagen.evaluate.pictures import Folders
 from negagen.evaluate.report import Evaluated, Report, Result, Score
-from negagen.evaluate.scoring import Scored, score
+from negagen.evaluate.scored import Scored
+from negagen.evaluate.scoring import score
 from negagen.ruleset import nearest
 
 if TYPE_CHECKING:
