@@ -104,6 +104,7 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     metrics.check_sinks(job.log)
     job.benchmarks.check()
     # TF32 for the batch-wide products of the losses, where the towers are in half precision anyway.
+    ends.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
     torch.set_float32_matmul_precision("highest" if settings.precision == "fp32" else "high")
 
     # The model, as it comes; its weights are what patching goes back to.
@@ -132,6 +133,9 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     )  # fmt: skip
     exam = None if held is None else Exam.open(held, recipe, stager, device, seed=job.seed)
     steps, warmup = length(recipe, feed.steps_per_epoch)
+    several = isinstance(recipe.patching.alpha, tuple) and len(recipe.patching.alpha) > 1
+    if several and exam is None and not job.benchmarks.names:
+        Measured().point(0.0)  # which says what is wrong
 
     # The run's folder: a new one, or that of the same configuration.
     config = _configuration(job, run.weights_fingerprint(base), data.fingerprint, len(train), len(data))
@@ -160,6 +164,8 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         return found
 
     before = (_earlier(job) or measured("before")) if leads else None
+    if several and before is not None:
+        before.point(0.0)  # now rather than when all is trained
     distributed.barrier()
 
     # The steps. Figures are read one step late, so that the device never waits for this process.

@@ -282,6 +282,11 @@ def test_without_held_out_pictures(folder: Path) -> None:
     assert report["measured"]["before"] == {"held_out": None, "benchmarks": None}
     with pytest.raises(TrainingError, match="--eval"):
         finetune(small.job(folder, "no-choice", held_out=0.0, settings={"patching.alpha": "[0.0, 1.0]"}))
+    assert not (folder / "no-choice").exists()
+    settings = {"patching.alpha": "[0.0, 1.0]", "batch.negatives": "0"}
+    with pytest.raises(TrainingError, match="composition is not measured"):
+        finetune(small.job(folder, "no-negatives", "clip", settings=settings))
+    assert not losses(folder / "no-negatives")
 
 
 def test_pictures_in_a_folder(folder: Path) -> None:
