@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 from tests.cli.conftest import Ran
-from tests.evaluate.oracle import picture, save_rows
+from tests.evaluate.oracle import COLOURS, picture, save_rows
 from tests.train import tiny
 
 
@@ -113,6 +115,54 @@ def test_what_generate_writes_is_a_benchmark(run: Callable[..., Ran], models: Pa
         found = json.loads(ran.out)["models"]["first"]["benchmarks"]["n"]
         assert found["asked"] == made > 6
         assert found["scores"]["all of a row"]["items"] == 3
+
+
+def coloured(path: Path, number: int, seed: int) -> Path:
+    """Pictures of one colour under noise, named by what they show."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for place in range(number):
+        colour = ("red", "green", "blue")[place % 3]
+        noun = ("ball", "cube", "cone", "box", "cup")[place % 5]
+        pixels = 0.7 * np.array(COLOURS[colour]) + 30 + generator.normal(0, 40, (32, 32, 3))
+        buffer = io.BytesIO()
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
+        others = [other for other in ("red", "green", "blue") if other != colour]
+        rows.append(
+            {
+                "image": {"bytes": buffer.getvalue(), "path": None},
+                "image_id": 1000 * seed + place,
+                "caption": f"a {colour} {noun}",
+                "negatives": [{"text": f"a {other} {noun}", "category": "replace_att"} for other in others],
+            }
+        )
+    return save_rows(path, rows)
+
+
+def test_a_model_is_seen_to_have_learnt(run: Callable[..., Ran], tmp_path: Path) -> None:
+    clip, output = tiny.clip(tmp_path / "clip"), tmp_path / "run"
+    train, test = coloured(tmp_path / "train.parquet", 90, 1), coloured(tmp_path / "test.parquet", 45, 2)
+    settings = [("optimizer.lr", "2e-3"), ("optimizer.epochs", 10), ("batch.size", 18), ("optimizer.warmup", 2)]
+    ran = run(
+        "finetune", train, "-m", clip, "-o", output, "--held-out", 0, "--workers", 0, "--device", "cpu", "-q",
+        "--cache", tmp_path / "cache", *(part for name, value in settings for part in ("--set", f"{name}={value}")),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    ran = run(
+        "evaluate", f"before={clip}", f"after={output / 'model'}", "-b", f"generic:colours={test}", "--no-cache",
+        "--json", "-",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    before, after = (
+        found["models"][name]["benchmarks"]["colours"]["scores"]["accuracy"] for name in ("before", "after")
+    )
+    assert before["value"] < 0.7
+    assert after["value"] > 0.9
+    (test_of,) = found["comparisons"]
+    assert test_of["p_corrected"] < 0.001
+    # The colour is in the picture alone.
+    assert not test_of["shared_with_blind"]
 
 
 @pytest.mark.parametrize(

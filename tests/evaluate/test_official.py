@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from negagen.evaluate import evaluate
 from negagen.evaluate.benchmarks import open_benchmark
 from negagen.evaluate.controls import controls_of
 from negagen.evaluate.items import Choices
+from tests.evaluate.oracle import Oracle, picture
 
 ROOT = Path(os.environ.get("NEGAGEN_BENCHMARKS", Path(__file__).parents[3] / "shared" / "data" / "benchmarks"))
 pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason="the official files are not here")
@@ -82,3 +85,16 @@ def test_sugarcrepe_pp_texts_alone() -> None:
     for one in controls_of(found):
         assert len(one.ids) == 4755
         assert 0.4 < one.value < 0.9
+
+
+def test_a_model_on_the_official_items_whose_pictures_are_here(tmp_path: Path) -> None:
+    shown = [item for item in opened("sugarcrepe").items if item.category == "swap_obj"][:20]
+    names = {item.pictures[0].name for item in shown}
+    for name in names:
+        (tmp_path / name).write_bytes(picture("red", "blue"))
+    model: Any = Oracle()
+    found = evaluate(model, ["sugarcrepe"], root=ROOT, images=tmp_path, controls=False).result("model", "sugarcrepe")
+    here = [item for item in opened("sugarcrepe").items if item.pictures[0].name in names]
+    assert found.asked == len(here) >= 20
+    assert found.skipped == {"its picture is missing": 7511 - len(here)}
+    assert found.extent == f"{len(here)} of 7,511 items"

@@ -194,6 +194,27 @@ def test_any_batch_size_gives_the_same() -> None:
     assert one.items().equals(many.items())
 
 
+def test_the_order_of_items_and_of_negatives_does_not_matter() -> None:
+    generator = np.random.default_rng(1)
+    names = ["red", "green", "blue", "grey"]
+    items = []
+    for number in range(30):
+        shown = Picture("", picture(*generator.choice(names, 2), size=16 + number))
+        texts = tuple(generator.permutation(names)[:3])
+        items.append(Item(str(number), f"kind {number % 2}", shown.key, (shown,), texts))
+    turned = [
+        Item(one.id, one.category, one.group, one.pictures, (one.texts[0], *one.texts[:0:-1]))
+        for one in (items[place] for place in generator.permutation(30))
+    ]
+    found = []
+    for asked in (items, turned):
+        report = run(Oracle(), Choices("mine", "text", tuple(asked), "accuracy", macro=True, found=30))
+        rows = {row["item"]: (row["right"], row["tied"]) for row in report.items().to_pylist()}
+        found.append((rows, report.score("model", "mine").value))
+    assert found[0][0] == found[1][0]
+    assert found[0][1] == pytest.approx(found[1][1])
+
+
 def test_models_are_compared_in_pairs() -> None:
     items = tuple(item(str(number), "blue", f"blue {number}", f"red {number}") for number in range(12))
     items += (item("green", "green", "green", "red"),)
