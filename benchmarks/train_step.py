@@ -69,17 +69,21 @@ def build(small: bool, device: torch.device) -> ContrastiveModel:
     tower = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = CLIPConfig(text_config=tower, vision_config=tower, projection_dim=32) if small else CLIPConfig()
     network: Any = CLIPModel(config)
-    return ContrastiveModel(
-        network,
-        towers.ClipTowers(network),
-        source="transformers-clip",
-        tokenizer=None,
-        image_size=224,
-        image_mean=[0.48145466, 0.4578275, 0.40821073],
-        image_std=[0.26862954, 0.26130258, 0.27577711],
-        context_length=77,
-        preprocessor={},
-    ).to(device)
+    return (
+        ContrastiveModel(
+            network,
+            towers.ClipTowers(network),
+            source="transformers-clip",
+            tokenizer=None,
+            image_size=224,
+            image_mean=[0.48145466, 0.4578275, 0.40821073],
+            image_std=[0.26862954, 0.26130258, 0.27577711],
+            context_length=77,
+            preprocessor={},
+        )
+        .to(device)
+        .train()
+    )
 
 
 def captions(rows: int, negatives: int, seed: int, source: list[list[list[int]]] | None) -> list[list[list[int]]]:

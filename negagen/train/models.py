@@ -97,11 +97,11 @@ class ContrastiveModel(nn.Module):
 
     def encode_images(self, pixels: Tensor) -> Tensor:
         """Encode pixels uint8 [B, 3, H, W] to features float32 [B, D] of length 1."""
-        return self._compiled.images(pixels) if self._compiled else self._embed_images(pixels)
+        return self._compiled.images(pixels) if self._compiled and self.training else self._embed_images(pixels)
 
     def encode_texts(self, texts: Texts | PackedTexts) -> Tensor:
         """Encode T texts to features float32 [T, D] of length 1; packed ones (`pack`) are faster, and exact."""
-        return self._compiled.texts(texts) if self._compiled else self._embed_texts(texts)
+        return self._compiled.texts(texts) if self._compiled and self.training else self._embed_texts(texts)
 
     def image_parts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Encode pixels to features [B, D] and features of the patches [B, P, D], all float32 of length 1."""
@@ -167,7 +167,10 @@ class ContrastiveModel(nn.Module):
         self.towers.recompute = True
 
     def use_compile(self, **options: Any) -> None:
-        """Compile both towers at their first use; the number of packed tokens stays free, the batch size does not."""
+        """Compile both towers at their first use in training; the number of packed tokens stays free, of images not.
+
+        In evaluation mode, where batches come in all sizes and each would be compiled anew, the towers run as they are.
+        """
         self._compiled = _Compiled(
             images=torch.compile(self._embed_images, dynamic=False, **options),
             graph=torch.compile(self._embed_texts, **options),
@@ -188,7 +191,7 @@ class ContrastiveModel(nn.Module):
 
 
 def load(name: str | Path, *, device: torch.device | str = "cpu") -> ContrastiveModel:
-    """Load a model in float32 for training: from a directory, or by its name from the Hugging Face hub.
+    """Load a model in float32, in evaluation mode: from a directory, or by its name from the Hugging Face hub.
 
     `name` is a directory written by `save_pretrained` or by open_clip, a name on the hub, or
     "open-clip:ARCHITECTURE/PRETRAINED".
@@ -199,10 +202,10 @@ def load(name: str | Path, *, device: torch.device | str = "cpu") -> Contrastive
     if str(name).startswith(OPEN_CLIP) or (Path(name) / "open_clip_config.json").is_file():
         from negagen.train.open_clip import load_open_clip
 
-        return load_open_clip(str(name)).to(device)
+        return load_open_clip(str(name)).to(device).eval()
     from negagen.train.hugging_face import load_transformers
 
-    return load_transformers(str(name)).to(device)
+    return load_transformers(str(name)).to(device).eval()
 
 
 def _unit(features: Tensor) -> Tensor:

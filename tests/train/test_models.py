@@ -128,6 +128,7 @@ def test_every_parameter_of_a_tower_is_in_one_stage(folders: dict[str, Path], ki
 def test_compiled_is_the_same_and_a_copy_is_its_own(folders: dict[str, Path]) -> None:
     plain, compiled = load(folders["clip"]), load(folders["clip"])
     compiled.use_compile(backend="aot_eager", fullgraph=True)
+    compiled.train()
     counts = []
     for captions in (CAPTIONS, CAPTIONS * 2, [f"{one} and {two}" for one in CAPTIONS for two in CAPTIONS]):
         packed = plain.pack(plain.tokenize(captions))
@@ -135,6 +136,10 @@ def test_compiled_is_the_same_and_a_copy_is_its_own(folders: dict[str, Path]) ->
         torch.testing.assert_close(compiled.encode_images(pixels()), plain.encode_images(pixels()))
         counts.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     assert counts[0] == counts[-1], "another number of tokens compiles anew"
+    compiled.eval()
+    torch.testing.assert_close(compiled.encode_images(pixels(3)), plain.encode_images(pixels(3)))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == counts[-1], "evaluation compiles"
+    compiled.train()
     copied = copy.deepcopy(compiled)
     with torch.no_grad():
         for parameter in copied.parameters():
