@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from negagen.errors import RecipeError, TrainingError
 from negagen.seeding import key_of
@@ -19,7 +20,6 @@ from negagen.train.models import ContrastiveModel
 from negagen.train.optim import FlatGradients, adamw, update_average
 from negagen.train.recipe import Recipe
 from negagen.train.recipe_schema import ModelSettings
-from negagen.train.step import trained
 from negagen.train.towers import Side
 
 
@@ -124,14 +124,14 @@ class Training:
                 one.copy_(averaged)
 
     def set_mode(self) -> None:
-        """Training mode, but for towers of which nothing is trained: their dropout would be noise."""
+        """Training mode, but for modules of which nothing is trained: dropout in them would be noise, and the means of
+        batch norms would drift away from frozen weights.
+        """
         self.model.train()
-        sides: tuple[Side, Side] = ("vision", "text")
-        for side in sides:
-            if not trained(self.model, side):
-                for part in (part for stage in self.model.towers.stages(side) for part in stage):
-                    if isinstance(part, nn.Module):
-                        part.eval()
+        for module in self.model.modules():
+            weights = list(module.parameters())
+            if weights and not any(one.requires_grad for one in weights):
+                module.eval()
 
     def checkpoint(self, meta: Mapping[str, Any]) -> Checkpoint:
         """Everything that the next step depends on, but the data and the recipe."""

@@ -24,6 +24,8 @@ from negagen.train import heldout, loop, metrics
 from negagen.train.checkpoint import latest, load
 from negagen.train.loop import Progress, finetune
 from negagen.train.models import ContrastiveModel
+from negagen.train.models import load as load_model
+from negagen.train.training import Training
 from tests.train import small, tiny
 
 
@@ -142,6 +144,17 @@ def test_a_resumed_run_is_an_unbroken_one(folder: Path, recipe: str, settings: d
     assert all(torch.equal(value, other.model[name]) for name, value in one.model.items())
     # An average that is kept is what is exported.
     assert (recipe == "negagen") == bool(one.state["average"])
+
+
+def test_batch_norms_keep_their_statistics(folder: Path) -> None:
+    model = load_model(folder / "clip")
+    model.network.vision_model.post_layernorm = torch.nn.BatchNorm1d(32)
+    training = Training.begin(model, small.job(folder).recipe, torch.device("cpu"))
+    training.set_mode()
+    assert model.training
+    before = model.network.vision_model.post_layernorm.running_mean.clone()
+    model.encode_images(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
+    assert torch.equal(model.network.vision_model.post_layernorm.running_mean, before)
 
 
 def test_dropout_draws_the_same_again(folder: Path) -> None:
