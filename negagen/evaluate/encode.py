@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from negagen.data.batch import Texts
-from negagen.data.images import BadImageError
+from negagen.data.images import BadImageError, View
 from negagen.errors import ModelError, ResourceError
 from negagen.evaluate.cache import Features, FeatureStore, fingerprint
 from negagen.evaluate.items import Picture
@@ -29,6 +29,24 @@ _TOKENISED = 4096
 _AHEAD = 3
 
 
+class Pixels:
+    """Decoded pictures, kept up to `most` bytes, so that models of one view need not decode each again."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._known: dict[tuple[int, str], NDArray[np.uint8]] = {}
+
+    def get(self, key: int, view: View) -> NDArray[np.uint8] | None:
+        """The picture of that stamp as `view` sees it, if it is kept."""
+        return self._known.get((key, str(view)))
+
+    def add(self, key: int, view: View, pixels: NDArray[np.uint8]) -> None:
+        """Keep it, if there is room."""
+        if pixels.nbytes <= self._left and (key, str(view)) not in self._known:
+            self._left -= pixels.nbytes
+            self._known[key, str(view)] = pixels
+
+
 class Encoder:
     """Encodes with one model. Features are float32 of length 1, NaN where the model's are.
 
@@ -38,6 +56,7 @@ class Encoder:
         cache: a folder for features, by model; None keeps them in memory alone.
         batch_size: pictures a forward pass; of texts four times as many.
         workers: threads that decode pictures.
+        pixels: decoded pictures that several encoders share.
 
     Raises:
         ModelError: the model lacks a text or an image tower.
@@ -51,6 +70,7 @@ class Encoder:
         cache: Path | None = None,
         batch_size: int = 256,
         workers: int | None = None,
+        pixels: Pixels | None = None,
     ) -> None:
         for name, tower in (
             ("encode_images", "image tower"),
@@ -69,6 +89,7 @@ class Encoder:
         self.encoded: Counter[str] = Counter()
         self._batch_size = batch_size
         self._workers = workers or min(16, os.cpu_count() or 1)
+        self._pixels = pixels
         self.on_progress: Progress = lambda *_: None
         self._device = next(model.network.parameters()).device
         self._bad: dict[int, str] = {}
@@ -89,7 +110,7 @@ class Encoder:
             place for place in self.store.missing("images", keys) if keys[place] != -1 and keys[place] not in self._bad
         ]
         done = 0
-        for group, arrays in self._decoded([pictures[place] for place in places]):
+        for group, arrays in self._decoded([(pictures[place], keys[place]) for place in places]):
             own = [places[done + number] for number in range(len(group))]
             done += len(group)
             good = {number: array for number, array in enumerate(arrays) if not isinstance(array, BadImageError)}
@@ -145,12 +166,14 @@ class Encoder:
         return Texts(ids, lengths)
 
     def _decoded(
-        self, pictures: Sequence[Picture]
-    ) -> Iterator[tuple[Sequence[Picture], list[NDArray[np.uint8] | BadImageError]]]:
-        """Batches of pixels, decoded some batches ahead of the model."""
-        view, size = self.model.view, self._batch_size
+        self, pictures: Sequence[tuple[Picture, int]]
+    ) -> Iterator[tuple[Sequence[tuple[Picture, int]], list[NDArray[np.uint8] | BadImageError]]]:
+        """Batches of pixels, decoded some batches ahead of the model; pictures come with their stamps."""
+        view, size, kept = self.model.view, self._batch_size, self._pixels
 
-        def one(picture: Picture) -> NDArray[np.uint8] | BadImageError:
+        def one(picture: Picture, key: int) -> NDArray[np.uint8] | BadImageError:
+            if kept is not None and (known := kept.get(key, view)) is not None:
+                return known
             try:
                 return opened(picture, self.folders, view)
             except BadImageError as error:
@@ -158,14 +181,18 @@ class Encoder:
 
         groups = iter([pictures[start : start + size] for start in range(0, len(pictures), size)])
         with ThreadPoolExecutor(self._workers) as pool:
-            ahead: list[tuple[Sequence[Picture], list[Future[NDArray[np.uint8] | BadImageError]]]] = [
-                (group, [pool.submit(one, picture) for picture in group]) for group in islice(groups, _AHEAD)
+            ahead: list[tuple[Sequence[tuple[Picture, int]], list[Future[NDArray[np.uint8] | BadImageError]]]] = [
+                (group, [pool.submit(one, *pair) for pair in group]) for group in islice(groups, _AHEAD)
             ]
             while ahead:
                 group, futures = ahead.pop(0)
                 arrays = [future.result() for future in futures]
                 if (after := next(groups, None)) is not None:
-                    ahead.append((after, [pool.submit(one, picture) for picture in after]))
+                    ahead.append((after, [pool.submit(one, *pair) for pair in after]))
+                if kept is not None:
+                    for (_, key), array in zip(group, arrays, strict=True):
+                        if not isinstance(array, BadImageError):
+                            kept.add(key, view, array)
                 yield group, arrays
 
     def _forward(self, batch: torch.Tensor | Texts) -> Features:

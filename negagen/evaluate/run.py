@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from negagen.evaluate.benchmarks import open_benchmark
 from negagen.evaluate.comclip import ComClip, read_boxes
 from negagen.evaluate.compare import codes_of
 from negagen.evaluate.controls import BLIND, Control, controls_of, counted, strongest
-from negagen.evaluate.encode import Encoder, Progress
+from negagen.evaluate.encode import Encoder, Pixels, Progress
 from negagen.evaluate.intervals import interval
 from negagen.evaluate.items import Benchmark, Choices, Retrieval, sampled
 from negagen.evaluate.pictures import Folders
@@ -27,14 +27,18 @@ from negagen.ruleset import nearest
 if TYPE_CHECKING:
     from negagen.train.models import ContrastiveModel
 
+Model: TypeAlias = "ContrastiveModel | Path | str | Callable[[], ContrastiveModel]"
 Method = Literal["plain", "comclip"]
+
+_PIXELS = 2 << 30
+"""Bytes of decoded pictures that are kept for the next model: some 14,000 pictures of 224 pixels."""
 
 _MOST_CATEGORIES = 400
 """Beyond so many, such as ImageNet's classes, a score for each says little and costs much."""
 
 
 def evaluate(
-    models: ContrastiveModel | Path | str | Mapping[str, ContrastiveModel | Path | str],
+    models: Model | Mapping[str, Model],
     benchmarks: Sequence[str | Benchmark],
     *,
     root: Path | str | None = None,
@@ -54,8 +58,8 @@ def evaluate(
     """Score models on benchmarks.
 
     Args:
-        models: a loaded model, a folder or name as `negagen.train.models.load` takes, or several by name. Those given
-            as folders are loaded one after the other.
+        models: a loaded model, a folder or name as `negagen.train.models.load` takes, a function that makes one when
+            its turn comes, or several by name: each is in memory alone, and decoded pictures are shared.
         benchmarks: names or opened benchmarks; see `open_benchmark`.
         root: the folder below which the known benchmarks' files lie.
         images: folders of pictures, beside those that lie with the benchmarks.
@@ -84,13 +88,18 @@ def evaluate(
         raise DataError(f"no method is named {method!r}{nearest(method, get_args(Method))}")
     known = None if boxes is None else read_boxes(Path(boxes))
     judges = BLIND if controls is True else tuple(controls or ())
+    pixels = Pixels(_PIXELS) if len(named) > 1 else None
     evaluated: list[Evaluated] = []
     blind: dict[str, tuple[Control, ...]] = {}
     asked: dict[str, Benchmark] = {}
     for name, source in named.items():
         began = time.perf_counter()
         encoder = Encoder(
-            _loaded(source, device), folders, cache=None if cache is None else Path(cache), batch_size=batch_size
+            _loaded(source, device),
+            folders,
+            cache=None if cache is None else Path(cache),
+            batch_size=batch_size,
+            pixels=pixels,
         )
         parts = ComClip(encoder, known) if method == "comclip" else None
         results: dict[str, Result] = {}
@@ -206,9 +215,7 @@ def _at(scored: Scored, places: Sequence[int]) -> Scored:
     )  # fmt: skip
 
 
-def _named(
-    models: ContrastiveModel | Path | str | Mapping[str, ContrastiveModel | Path | str],
-) -> dict[str, ContrastiveModel | Path | str]:
+def _named(models: Model | Mapping[str, Model]) -> dict[str, Model]:
     if isinstance(models, Mapping):
         if not models:
             raise InputError("no model to evaluate.")
@@ -217,9 +224,10 @@ def _named(
     return {name: models}
 
 
-def _loaded(source: ContrastiveModel | Path | str, device: str) -> ContrastiveModel:
+def _loaded(source: Model, device: str) -> ContrastiveModel:
     if not isinstance(source, str | Path):
-        return source
+        # A model is a function too, as every torch module.
+        return cast("ContrastiveModel", source if hasattr(source, "encode_images") else source())
     import torch
 
     from negagen.train.models import load

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from negagen.data.images import View
 from negagen.errors import DataError, ModelError
 from negagen.evaluate import evaluate
 from negagen.evaluate.benchmarks import open_benchmark
 from negagen.evaluate.encode import Encoder
 from negagen.evaluate.items import Choices, Item, Picture, Retrieval
-from negagen.evaluate.pictures import Folders
+from negagen.evaluate.pictures import Folders, opened
 from negagen.evaluate.run import AGAINST
 from tests.evaluate.oracle import Oracle, picture, save_pictures, save_rows
 
@@ -172,6 +173,40 @@ def test_each_text_and_picture_is_encoded_once_and_then_read(tmp_path: Path) -> 
     healed = Oracle()
     assert run(healed, benchmark, cache=tmp_path / "cache").items().equals(first.items())
     assert healed.pictures_seen == 1
+
+
+def test_models_of_one_view_share_what_was_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def counted(picture: Picture, folders: Folders, view: View) -> Any:
+        seen.append(f"{picture.key} {view}")
+        return opened(picture, folders, view)
+
+    monkeypatch.setattr("negagen.evaluate.encode.opened", counted)
+    items = tuple(item(str(number), name, "red", "blue") for number, name in enumerate(("red", "blue", "green", "red")))
+    benchmark = Choices("mine", "text", items, "accuracy", found=4)
+    closer = Oracle(blue_is_red=True)
+    closer.view = View(4, "squash")
+    report = run({"one": Oracle(), "two": Oracle(blue_is_red=True), "three": closer}, benchmark)
+    # Three pictures for the first, none for the second, three for the third, which sees them smaller.
+    assert len(seen) == len(set(seen)) == 6
+    assert [report.score(name, "mine").value for name in report.names] == [0.5, 0, 0]
+
+
+def test_models_are_made_when_their_turn_comes() -> None:
+    made: list[str] = []
+
+    def make(name: str, **options: bool) -> Any:
+        def maker() -> Oracle:
+            made.append(name)
+            return Oracle(**options)
+
+        return maker
+
+    benchmark = Choices("mine", "text", (item("1", "blue", "blue", "red"),), "accuracy", found=1)
+    report = run({"one": make("one"), "two": make("two", blue_is_red=True)}, benchmark)
+    assert made == ["one", "two"]
+    assert [report.score(name, "mine").value for name in report.names] == [1, 0]
 
 
 def test_a_picture_that_changed_is_encoded_anew(tmp_path: Path) -> None:
