@@ -124,13 +124,14 @@ class Training:
                 one.copy_(averaged)
 
     def set_mode(self) -> None:
-        """Training mode, but for modules of which nothing is trained: dropout in them would be noise, and the means of
-        batch norms would drift away from frozen weights.
+        """Training mode, but for modules of which nothing is trained, whose dropout would be noise, and for batch norms.
+
+        These keep the statistics of pre-training: those of a batch would differ with chunks and processes.
         """
         self.model.train()
         for module in self.model.modules():
             weights = list(module.parameters())
-            if weights and not any(one.requires_grad for one in weights):
+            if isinstance(module, _BatchNorm) or (weights and not any(one.requires_grad for one in weights)):
                 module.eval()
 
     def checkpoint(self, meta: Mapping[str, Any]) -> Checkpoint:
