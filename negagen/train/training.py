@@ -124,7 +124,7 @@ class Training:
                 one.copy_(averaged)
 
     def set_mode(self) -> None:
-        """Training mode, but for modules of which nothing is trained, whose dropout would be noise, and for batch norms.
+        """Training mode, but for modules of which nothing is trained (their dropout would be noise), and batch norms.
 
         These keep the statistics of pre-training: those of a batch would differ with chunks and processes.
         """
