@@ -18,6 +18,7 @@ from negagen.atomic import written_aside
 from negagen.errors import ModelError, TrainingError
 
 _NAMED: Final = 5
+_COUNT: Final = "num_batches_tracked"
 RULE: Final = (
     "the largest compositional score among the points whose retained score is at most {tolerance:g} below the base's"
 )
@@ -35,8 +36,8 @@ class Point:
 def interpolate(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
     """Weights at `alpha`, key by key in float32, in the dtype of `tuned`; 0 gives `base`'s values and 1 `tuned`'s.
 
-    Tensors of whole numbers (position ids, counters) must be equal. Raises `ModelError` that names the keys where
-    keys, shapes or whole numbers differ.
+    Tensors of whole numbers (position ids) must be equal, but for batch norms' counts of batches, which are those of
+    `tuned`. Raises `ModelError` that names the keys where keys, shapes or whole numbers differ.
     """
     _check(base, tuned)
     mixed = {}
@@ -68,7 +69,11 @@ def _check(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> None:
     if kinds:
         raise ModelError(f"these models cannot be mixed, whole numbers are fractions in the other: {_list(kinds)}.")
     numbers = [
-        key for key in base if not base[key].is_floating_point() and not torch.equal(base[key].cpu(), tuned[key].cpu())
+        key
+        for key in base
+        if not base[key].is_floating_point()
+        and not key.endswith(_COUNT)
+        and not torch.equal(base[key].cpu(), tuned[key].cpu())
     ]
     if numbers:
         raise ModelError(f"these models cannot be mixed, whole numbers differ: {_list(numbers)}.")

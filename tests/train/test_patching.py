@@ -54,6 +54,14 @@ def test_what_does_not_fit_is_named() -> None:
         interpolate(BASE, TUNED | {"ids": torch.ones(3)}, 0.5)
 
 
+def test_batch_norms_that_saw_batches_can_be_mixed() -> None:
+    base, tuned = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
+    tuned(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    mixed = interpolate(base.state_dict(), tuned.state_dict(), 0.5)
+    assert mixed["num_batches_tracked"] == 1
+    assert torch.allclose(mixed["running_mean"], torch.tensor([0.1, 0.2]))
+
+
 def test_alphas() -> None:
     assert parse_alphas("0:1:0.1") == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
     assert parse_alphas("0.6") == (0.6,)

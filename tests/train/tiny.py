@@ -18,6 +18,8 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     CLIPTokenizer,
+    EfficientNetConfig,
+    EfficientNetModel,
     PreTrainedTokenizerFast,
     SiglipConfig,
     SiglipModel,
@@ -83,12 +85,28 @@ def siglip(folder: Path, *, image_size: int = 32, width: int = 32, layers: int =
     return _save(folder, model, tokenizer, image_size, "SiglipImageProcessor", crop=False)
 
 
-def dual_encoder(folder: Path, *, image_size: int = 32, width: int = 32, layers: int = 2, seed: int = 0) -> Path:
-    """Save a VisionTextDualEncoderModel of a small ViT and a small BERT with tokenizer and image processor."""
+def dual_encoder(
+    folder: Path,
+    *,
+    image_size: int = 32,
+    width: int = 32,
+    layers: int = 2,
+    seed: int = 0,
+    dropout: float = 0.0,
+    convolutions: bool = False,
+) -> Path:
+    """Save a VisionTextDualEncoderModel of a small ViT and a small BERT with tokenizer and image processor.
+
+    With `convolutions` the ViT is an EfficientNet, whose norms are over the batch.
+    """
     tokenizer = _word_tokenizer("[CLS] $A [SEP]", pad="[PAD]", eos="[SEP]", context=40, cls="[CLS]")
     torch.manual_seed(seed)
-    common = _tower(width, layers) | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    vision = ViTModel(ViTConfig(**common, image_size=image_size, patch_size=8))
+    common = _tower(width, layers) | {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": 0.0}
+    vision = (
+        _efficientnet(image_size)
+        if convolutions
+        else ViTModel(ViTConfig(**common, image_size=image_size, patch_size=8))
+    )
     text = BertModel(
         BertConfig(
             **common,
@@ -99,6 +117,20 @@ def dual_encoder(folder: Path, *, image_size: int = 32, width: int = 32, layers:
     )
     model = VisionTextDualEncoderModel(vision_model=vision, text_model=text)
     return _save(folder, model, tokenizer, image_size, "ViTImageProcessor", crop=False)
+
+
+def _efficientnet(image_size: int) -> Any:
+    """The smallest that it comes in; a dual encoder asks for the `hidden_size` that its configuration does not have."""
+    make: Any = EfficientNetConfig
+    tower = EfficientNetModel(
+        make(image_size=image_size, width_coefficient=0.1, depth_coefficient=0.1, hidden_dim=128, hidden_size=128)
+    )
+    for module in tower.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)  # drawn around 0 the gains let nothing through
+        elif isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+    return tower
 
 
 def _tower(width: int, layers: int) -> dict[str, Any]:

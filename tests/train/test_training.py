@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from negagen.data.batch import Texts
+from negagen.train.models import ContrastiveModel, load
+from negagen.train.recipe import load_recipe
+from negagen.train.training import Training, freeze
+from tests.train import tiny
+
+PIXELS = torch.randint(0, 255, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return tiny.dual_encoder(tmp_path_factory.mktemp("dual"), dropout=0.5, convolutions=True)
+
+
+def training(folder: Path, vision: str, text: str) -> tuple[ContrastiveModel, Texts]:
+    """A model in training mode with so much of its towers trained, and texts for it."""
+    model = load(folder)
+    recipe = load_recipe("clip", {"model.vision": vision, "model.text": text})
+    freeze(model, recipe.model, seed=0)
+    Training.begin(model, recipe, torch.device("cpu")).set_mode()
+    return model, model.tokenize(["a red cube", "two dogs", "a cat on a bench", "a ball"])
+
+
+def test_a_frozen_tower_neither_drops_nor_learns_means(folder: Path) -> None:
+    still = load(folder).eval()
+    model, texts = training(folder, "frozen", "train")
+    for _ in range(2):
+        assert torch.equal(model.encode_images(PIXELS), still.encode_images(PIXELS))
+    assert not torch.equal(model.encode_texts(texts), model.encode_texts(texts))
+
+    model, texts = training(folder, "train", "frozen")
+    assert torch.equal(model.encode_texts(texts), still.encode_texts(texts))
+    assert not torch.equal(model.encode_images(PIXELS), still.encode_images(PIXELS))
+
+
+def test_nor_does_the_frozen_part_of_a_tower(folder: Path) -> None:
+    model, _ = training(folder, "last:1", "last:1")
+    before = {name: value.clone() for name, value in model.network.state_dict().items() if "running_mean" in name}
+    model.encode_images(PIXELS)
+    moved = {
+        name for name, value in model.network.state_dict().items() if name in before and (value != before[name]).any()
+    }
+    assert moved
+    last = len(model.network.vision_model.encoder.blocks) - 1
+    assert all(f"blocks.{last}." in name or "top_bn" in name for name in moved)
+    assert not model.network.text_model.embeddings.dropout.training
+    assert model.network.text_model.encoder.layer[-1].output.dropout.training
