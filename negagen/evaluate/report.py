@@ -119,6 +119,7 @@ class Report:
     settings: Mapping[str, Any]
     benchmarks: Mapping[str, Benchmark] = field(repr=False, default_factory=dict)
     folders: tuple[Path, ...] = ()
+    _compared: list[Comparison] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -157,13 +158,17 @@ class Report:
 
     def comparisons(self) -> tuple[Comparison, ...]:
         """Each model against the first, on every benchmark that both have, with paired tests."""
+        if self._compared:
+            return tuple(self._compared)
         first, *others = self.models
         found = []
         for other in others:
             for name, result in other.results.items():
                 if (base := first.results.get(name)) is not None:
                     found.append(compared(first.name, base, other.name, result, self.controls.get(name, ())))
-        return Comparison.corrected(found)
+        # The tests take a while, and table, JSON and page all show them.
+        self._compared.extend(Comparison.corrected(found))
+        return tuple(self._compared)
 
     def joined(self, other: Report) -> Report:
         """This report with the models of `other` after its own.
@@ -190,6 +195,7 @@ class Report:
             controls={**other.controls, **self.controls},
             benchmarks={**other.benchmarks, **self.benchmarks},
             folders=tuple(dict.fromkeys((*self.folders, *other.folders))),
+            _compared=[],
         )
 
     def items(self, model: str | None = None) -> pa.Table:

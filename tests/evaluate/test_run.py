@@ -260,7 +260,9 @@ def test_models_are_compared_in_pairs() -> None:
     # All blue pictures are one picture: one group that changed, which proves nothing.
     assert one.difference.p == 1
     joined = run({"before": Oracle(blue_is_red=True)}, benchmark).joined(run({"after": Oracle()}, benchmark))
-    assert joined.comparisons() == whole.comparisons()
+    assert joined.comparisons() == whole.comparisons() == whole.comparisons()
+    third = joined.joined(run({"third": Oracle()}, benchmark))
+    assert [one.after for one in third.comparisons()] == ["after", "third"]
     assert joined.names == ["before", "after"]
     with pytest.raises(DataError, match="both reports"):
         joined.joined(joined)
