@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negagen.errors import ModelError
-from negagen.judges.loading import digest_of, explained, modules, place, positions
+from negagen.judges.loading import digest_of, explained, modules, place, positions, whole
 
 
 class CausalScorer:
@@ -38,9 +38,10 @@ class CausalScorer:
         folder, options = (path.parent, {"gguf_file": path.name}) if path.suffix == ".gguf" else (path, {})
         with explained(path, "causal language model"):
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
-            model: Any = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32, **options
+            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **options
             )
+        whole(info, path, "causal language model")
         begin = self._tokenizer.bos_token_id
         self._begin = self._tokenizer.eos_token_id if begin is None else begin
         if self._begin is None:
@@ -51,6 +52,8 @@ class CausalScorer:
         # One position is the start token's.
         self._longest = positions(model.config) - 1
         self.truncated = 0
+        if not self._looks_back_only():
+            raise ModelError(f"{path}: a {type(model).__name__} that sees the words to come: no causal language model.")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -80,6 +83,15 @@ class CausalScorer:
             rows = order[start : start + self._batch_size]
             out[rows] = self._score_batch([coded[row] for row in rows])
         return out
+
+    def _looks_back_only(self) -> bool:
+        """Whether what the model says of a place does not change with what comes after it."""
+        import torch
+
+        ids = torch.tensor([[self._begin, 1, 2, 3], [self._begin, 1, 4, 5]], device=self._model.device)
+        with torch.inference_mode():
+            logits = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, :2].float()
+        return bool(torch.allclose(logits[0], logits[1], rtol=1e-3, atol=1e-3))
 
     def _score_batch(self, coded: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         import torch

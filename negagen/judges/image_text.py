@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negagen.errors import ModelError
-from negagen.judges.loading import digest_of, explained, modules, place, positions
+from negagen.judges.loading import digest_of, explained, modules, place, positions, whole
 from negagen.judges.stage import Case, Opinion
 
 _REFUSED: Final = "the picture fits it better than its caption"
@@ -56,7 +56,7 @@ class ImageTextJudge:
             )
         _, transformers = modules("an image-text model")
         with explained(path, "image-text model"):
-            model: Any = transformers.AutoModel.from_pretrained(path, local_files_only=True)
+            model, info = transformers.AutoModel.from_pretrained(path, local_files_only=True, output_loading_info=True)
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
             self._pixels: Any = transformers.AutoImageProcessor.from_pretrained(path, local_files_only=True)
         parts = ("get_text_features", "get_image_features", "logit_scale")
@@ -64,6 +64,7 @@ class ImageTextJudge:
             raise ModelError(
                 f"{path}: a {type(model).__name__} has no {lacking[0]}: an image-text model such as CLIP is needed."
             )
+        whole(info, path, "image-text model")
         self._longest = positions(model.config.text_config)
         # SigLIP was trained on texts padded to its length, and gives other features without.
         self._padding = "max_length" if model.config.model_type.startswith("siglip") else True

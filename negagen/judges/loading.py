@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -34,7 +34,9 @@ def explained(path: Path, kind: str) -> Iterator[None]:
     logging: Any = transformers_logging  # untyped
 
     shown = logging.is_progress_bar_enabled()
+    verbosity = logging.get_verbosity()
     logging.disable_progress_bar()  # the command line has its own
+    logging.set_verbosity_error()  # what is wrong with a model is told by `whole`
     try:
         yield
     except ModelError:
@@ -42,8 +44,17 @@ def explained(path: Path, kind: str) -> Iterator[None]:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError, TypeError) as error:
         raise ModelError(f"{path}: no {kind} that transformers can load: {error}") from error
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
+
+
+def whole(info: Mapping[str, Any], path: Path, kind: str) -> None:
+    """Raise `ModelError` if weights were missing: `info` is what loading with `output_loading_info` gave."""
+    missing = sorted(key for key in info["missing_keys"] if "position_ids" not in key)
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ModelError(f"{path}: no {kind}: its files lack {', '.join(missing[:3])}{more}. Was it trained as one?")
 
 
 def place(model: Any, device: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negagen.errors import ModelError
-from negagen.judges.loading import digest_of, explained, modules, place, positions
+from negagen.judges.loading import digest_of, explained, modules, place, positions, whole
 from negagen.judges.stage import Case, Opinion
 
 _LABELS: Final = ("entail", "neutral", "contradict")
@@ -55,10 +55,7 @@ class NliJudge:
             model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
                 path, local_files_only=True, output_loading_info=True
             )
-        if missing := [key for key in info["missing_keys"] if "position_ids" not in key]:
-            raise ModelError(
-                f"{path}: no NLI model: its files lack {', '.join(sorted(missing)[:3])}. Was it trained to classify?"
-            )
+        whole(info, path, "NLI model")
         self._longest = positions(config)
         self._model: Any = place(model, device)
         self._batch_size = batch_size

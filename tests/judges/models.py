@@ -72,6 +72,21 @@ def save_nli(
     return folder
 
 
+def save_masked(folder: Path) -> Path:
+    """A language model that looks both ways."""
+    import torch
+    from transformers import BertConfig, BertForMaskedLM
+
+    size = save_tokenizer(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=size, max_position_embeddings=24, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, initializer_range=0.8, pad_token_id=1,
+    )  # fmt: skip
+    BertForMaskedLM(config).save_pretrained(folder)
+    return folder
+
+
 def save_clip(folder: Path) -> Path:
     """A CLIP of one layer a tower, which reads 12 tokens."""
     import torch

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from negagen.errors import ModelError
 from negagen.judges.causal import CausalScorer
-from tests.judges.models import save_causal
+from tests.judges.models import save_causal, save_masked, save_nli
 
 TEXTS = ["a dog sits on the red bed", "a cat", "the blue car and a man with a hat", "dog"]
 
@@ -45,6 +45,15 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
         CausalScorer(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="no causal language model"):
         CausalScorer(tmp_path)
+
+
+def test_what_sees_the_words_to_come_is_refused(tmp_path: Path) -> None:
+    for name in ("nli", "masked"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ModelError, match=r"files lack cls\."):
+        CausalScorer(save_nli(tmp_path / "nli"), device="cpu")
+    with pytest.raises(ModelError, match="words to come"):
+        CausalScorer(save_masked(tmp_path / "masked"), device="cpu")
 
 
 def test_long_texts_are_cut_and_counted(folder: Path) -> None:
