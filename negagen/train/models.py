@@ -134,6 +134,11 @@ class ContrastiveModel(nn.Module):
         return self.towers.causal
 
     @property
+    def text_groups(self) -> int:
+        """How many groups by length texts are encoded in: several where padding can be cut but not packed away."""
+        return 4 if self.source == "dual-encoder" else 1
+
+    @property
     def view(self) -> View:
         """How a picture becomes this model's pixels, for `negagen.data.prepare`."""
         from negagen.data.images import View

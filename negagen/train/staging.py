@@ -39,7 +39,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Stager:
-    """Lays out texts, in as many parts as a batch has of `chunk` rows each (0: one part). Works on the CPU.
+    """Lays out texts, in at least as many parts as a batch has of `chunk` rows each (0: one). Works on the CPU.
 
     `whole` leaves texts as they are instead of packed, for a loss that looks at their tokens; `anchors` lays out the
     captions for a teacher; `pin` puts all into page-locked memory.
@@ -65,6 +65,7 @@ class Stager:
 
     def _laid_out(self, texts: Texts, used: Tensor, pieces: int, *, whole: bool) -> Words:
         """Parts of like length: in each no more is padded, or computed, than must be."""
+        pieces = max(pieces, self.model.text_groups)
         order = torch.argsort(texts.lengths[used], stable=True) if pieces > 1 else torch.arange(len(used))
         parts = [subset(texts, used[part]) for part in torch.split(order, -(-len(order) // pieces))]
         return Words(tuple(parts if whole else map(self.model.pack, parts)), torch.argsort(order))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import CLIPModel
 
-from negagen.data.batch import Texts
+from negagen.data.batch import Batch, Texts
 from negagen.train.models import ContrastiveModel, load
+from negagen.train.staging import Stager
 from negagen.train.text import PackedTexts, pack
 from tests.train import tiny
 
@@ -144,6 +145,33 @@ def test_a_mistake_in_the_tree_would_be_seen(folder: Path, model: ContrastiveMod
 def test_sharing_pays_on_negatives(model: ContrastiveModel) -> None:
     texts = model.tokenize(captions()[:6])
     assert len(pack(texts, round_to=1).ids) <= 0.7 * int(texts.lengths.sum())
+
+
+def test_texts_that_cannot_be_packed_are_grouped_by_length(tmp_path: Path) -> None:
+    model = load(tiny.dual_encoder(tmp_path))
+    batch = a_batch(model.tokenize(captions()[:8]))
+    words = Stager(model)(batch).words
+    assert len(words.parts) == 4
+    computed = sum(part.ids.numel() for part in words.parts)
+    assert computed < batch.texts.ids.numel()
+    features = torch.cat([model.encode_texts(part) for part in words.parts])[words.places]
+    torch.testing.assert_close(features, model.encode_texts(batch.texts), rtol=0, atol=2e-6)
+
+
+def a_batch(texts: Texts) -> Batch:
+    count = len(texts)
+    none = torch.empty(count, 0, dtype=torch.int64)
+    return Batch(
+        rows=torch.arange(count),
+        groups=torch.arange(count),
+        pixels=None,
+        texts=texts,
+        captions=torch.arange(count),
+        negatives=none,
+        positives=none,
+        weights=none.float(),
+        kinds=none,
+    )
 
 
 def test_packed_texts_move(model: ContrastiveModel) -> None:
