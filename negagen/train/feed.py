@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from negagen.data import Batches, HuggingFaceTokenizer, Order, Prepared, Step, Sweep, ahead
+from negagen.data import Batch, Batches, HuggingFaceTokenizer, Order, Prepared, Step, Sweep, ahead
 from negagen.data.draw import Draw
 from negagen.train import distributed
 from negagen.train.recipe import Recipe
@@ -66,11 +66,9 @@ class Feed:
 
     def steps(self, start: int, stop: int) -> Iterator[Staged]:
         """The batches of steps `[start, stop)`, made ahead by threads."""
-        numbers = self.batches.prepared.data.images
 
         def staged(step: Step) -> Staged:
-            images = None if self.batches.pixels else torch.from_numpy(numbers[step.own].astype(np.int64))
-            return self.stager(self.batches(step, self.stager.pin), step.number, images)
+            return _staged(self.batches(step, self.stager.pin), self.batches, self.stager, step.number)
 
         return moved(ahead(staged, self.order.steps(start, stop), self.workers), self.device)
 
@@ -79,25 +77,43 @@ class Feed:
 class Exam:
     """The held-out captions with their pictures, batch by batch, the last one shorter; the same at each iteration."""
 
-    sweep: Sweep
+    batches: Batches
+    size: int
     stager: Stager
     device: torch.device
 
     @classmethod
-    def open(cls, data: Prepared, recipe: Recipe, stager: Stager, device: torch.device, *, seed: int) -> Exam:
-        """Single pictures, with as many negatives and positives as the recipe wants and the data has."""
+    def open(
+        cls,
+        data: Prepared,
+        recipe: Recipe,
+        stager: Stager,
+        device: torch.device,
+        *,
+        seed: int,
+        pixels: bool = True,
+    ) -> Exam:
+        """Single pictures, or their numbers; negatives and positives as the recipe wants and the data has them."""
         wanted, texts, tokens = recipe.batch, data.data, data.tokens
         data = replace(data, rows=data.rows[:MOST_HELD_OUT])
         negatives = Draw(texts.negatives, 1, categories=wanted.categories, without=tokens.same_negatives)
         positives = Draw(texts.positives, 1, without=tokens.same_positives)
         batches = Batches(
             data, min(wanted.negatives, _most(negatives, data)), min(wanted.positives, _most(positives, data)),
-            categories=wanted.categories, seed=seed,
+            categories=wanted.categories, seed=seed, pixels=pixels,
         )  # fmt: skip
-        return cls(Sweep(batches, wanted.size), stager, device)
+        return cls(batches, wanted.size, stager, device)
 
     def __iter__(self) -> Iterator[Staged]:
-        return moved(map(self.stager, self.sweep), self.device)
+        sweep = Sweep(self.batches, self.size)
+        return moved((_staged(batch, self.batches, self.stager) for batch in sweep), self.device)
+
+
+def _staged(batch: Batch, batches: Batches, stager: Stager, step: int = -1) -> Staged:
+    """A batch laid out, with the numbers of its pictures if it has no pixels."""
+    numbers = batches.prepared.data.images
+    images = None if batches.pixels else torch.from_numpy(numbers[batch.rows.numpy()].astype(np.int64))
+    return stager(batch, step, images)
 
 
 def _most(draw: Draw, data: Prepared) -> int:

@@ -131,7 +131,9 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     feed = Feed.open(
         train, recipe, stager, device, seed=job.seed, workers=job.workers, pixels=not job.lock_image
     )  # fmt: skip
-    exam = None if held is None else Exam.open(held, recipe, stager, device, seed=job.seed)
+    exam = None if held is None else Exam.open(
+        held, recipe, stager, device, seed=job.seed, pixels=not job.lock_image
+    )  # fmt: skip
     steps, warmup = length(recipe, feed.steps_per_epoch)
     several = isinstance(recipe.patching.alpha, tuple) and len(recipe.patching.alpha) > 1
     if several and exam is None and not job.benchmarks.names:
@@ -156,7 +158,7 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         """The model as it stands, by the process that leads."""
         watch(Progress("measuring", detail=name))
         model.eval()
-        alone = Encoder(model, device, settings.precision, recipe.batch.chunk, "local" in needs, alone=True)
+        alone = replace(encoder, teacher=None, alone=True)
         scores = None if exam is None else measure(alone, exam, objective_of(recipe)).to_json()
         found = Measured(scores, job.benchmarks.measure(model))
         for sink in sinks:
