@@ -15,12 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed, wait
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -34,7 +35,6 @@ FIRST: Final = 1_000_000  # scene number of the first picture to fine-tune on; t
 ALPHAS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
 RECIPES: Final = ("clip", "negclip", "tsvlc", "ce-clip", "clic", "fsc-clip", "negagen")
 LEAKY: Final = ("negclip", "negagen")
-RATES: Final = ("1e-4", "3e-4")
 # LoRA's adapters learn at ten times the rate of whole matrices: the ratio of FSC-CLIP's two recipes.
 LORA: Final = ("tsvlc",)
 VARIANTS: Final[tuple[dict[str, str], ...]] = (
@@ -64,6 +64,7 @@ class Place:
     data: Path
     work: Path
     device: str
+    alphas: tuple[float, ...] = ALPHAS
 
     @property
     def base(self) -> Path:
@@ -77,7 +78,7 @@ class Place:
 # Preparation: captions and negatives, where spaCy is.
 
 
-def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int) -> None:
+def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int, side: int) -> None:
     """Writes captions, their negatives with and without selection against blindness, and two exams."""
     from examples.scenes.asking import make_exam, training_captions
     from examples.scenes.make import table
@@ -90,32 +91,34 @@ def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int) ->
         command += ["-o", str(data / f"{blindness}.parquet"), "--blindness", blindness, "--overwrite", "--quiet"]
         subprocess.run(command, check=True)
     training = training_captions(20_000, seed=seed)
-    make_exam(training, each=each, retrieval=retrieval, seed=seed, split="test").save(data / "test.npz")
-    make_exam(training, each=each // 2, retrieval=retrieval // 2, seed=seed, split="tune").save(data / "tune.npz")
+    make_exam(training, each=each, retrieval=retrieval, side=side, seed=seed, split="test").save(data / "test.npz")
+    make_exam(training, each=each // 2, retrieval=retrieval // 2, side=side, seed=seed, split="tune").save(
+        data / "tune.npz"
+    )
     make_exam(training, each=100, retrieval=200, portraits=3, side=80, seed=seed).save(data / "tiny.npz")
 
 
 # Pictures and the model before fine-tuning, where the GPU is.
 
 
-def draw_pictures(path: Path, captions: Path, *, seed: int, workers: int) -> None:
+def draw_pictures(path: Path, captions: Path, *, side: int, seed: int, workers: int) -> None:
     """The pictures of all captions to fine-tune on, with their ids."""
     from examples.scenes.pixels import in_blocks
 
     ids = pq.read_table(captions, columns=["image_id"]).column("image_id").unique()
     numbers = range(FIRST, FIRST + len(ids))
-    rows = [row for block in in_blocks(partial(_png, seed=seed), numbers, workers) for row in block]
+    rows = [row for block in in_blocks(partial(_png, side=side, seed=seed), numbers, workers) for row in block]
     pq.write_table(pa.Table.from_pylist(rows), path, compression="none", row_group_size=1000)
 
 
-def _png(numbers: range, seed: int) -> list[dict[str, object]]:
+def _png(numbers: range, side: int, seed: int) -> list[dict[str, object]]:
     from examples.scenes.render import draw, to_png
     from examples.scenes.sample import sample
 
     return [
         {
             "image_id": f"train-{seed}-{number}",
-            "image": {"bytes": to_png(draw(sample(number, seed=seed), 112)), "path": f"{number}.png"},
+            "image": {"bytes": to_png(draw(sample(number, seed=seed), side)), "path": f"{number}.png"},
         }
         for number in numbers
     ]
@@ -143,7 +146,7 @@ def _begin(place: Place, gpus: Any) -> None:
     import negagen.train.loop  # noqa: F401  # the first import takes seconds, which the pre-training gives
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     _STATE["place"] = place
 
 
@@ -194,7 +197,7 @@ def fine_tune(run: Run) -> dict[str, Any]:
     base, test, tune = _questions()
     tuned = {name: value.clone() for name, value in model.state_dict().items()}
     curve = {}
-    for alpha in ALPHAS:
+    for alpha in place.alphas:
         model.load_state_dict(interpolate(base, tuned, alpha))
         curve[str(alpha)] = {"test": test.ask(model), "tune": tune.ask(model)}
     return {
@@ -228,20 +231,20 @@ class Results:
 
 
 def overrides_of(
-    recipe: str, rate: str, more: Mapping[str, str] | None = None, *, steps: int, batch: int
+    recipe: str, rate: str, more: Mapping[str, str] | None = None, *, steps: int, batch: int, precision: str
 ) -> dict[str, str]:
     """What is equal for all recipes; patching is done here, alike for all."""
     return {
         "optimizer.steps": str(steps), "optimizer.warmup": "50", "optimizer.weight_decay": "0.1",
         "optimizer.lr": str(10 * float(rate)) if recipe in LORA else rate, "optimizer.min_lr": "0.0",
-        "batch.size": str(batch), "patching.alpha": "none", **(more or {}),
+        "batch.size": str(batch), "model.precision": precision, "patching.alpha": "none", **(more or {}),
     }  # fmt: skip
 
 
 def run(given: argparse.Namespace) -> None:
     """Everything, within `--seconds`."""
     began = time.monotonic()
-    place = Place(given.data, given.work, given.device)
+    place = Place(given.data, given.work, given.device, tuple(given.alphas))
     for folder in (given.output, place.work):
         folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -258,7 +261,10 @@ def run(given: argparse.Namespace) -> None:
     pool = ProcessPoolExecutor(
         given.gpus * given.per_gpu, get_context("spawn"), initializer=_begin, initargs=(place, gpus)
     )
+    # The processes begin now: what they import is there when the base is.
+    waiting = [pool.submit(time.sleep, 1.0) for _ in range(given.gpus * given.per_gpu)]
     _pretrain(given, place, results, tell)
+    wait(waiting)
     base = pool.submit(before).result()
     results.value["base"] = base
     tell("base: " + _line(base["test"]))
@@ -285,20 +291,20 @@ def run(given: argparse.Namespace) -> None:
         return done
 
     results.value["failed"] = []
-    equal = partial(overrides_of, steps=given.steps, batch=given.batch)
-    trial = [Run("negclip", "negclip", "balanced", TUNING_SEED, equal("negclip", rate)) for rate in RATES]
+    equal = partial(overrides_of, steps=given.steps, batch=given.batch, precision=given.precision)
+    trial = [Run("negclip", "negclip", "balanced", TUNING_SEED, equal("negclip", rate)) for rate in given.rates]
     trial += [
         Run("negagen", "negagen", "balanced", TUNING_SEED, equal("negagen", rate, variant))
-        for rate in RATES for variant in VARIANTS
+        for rate in given.rates for variant in VARIANTS
     ]  # fmt: skip
     tried = all_of(trial[: given.trials], "tuning")
-    rate, variant = _best(base, tried)
+    rate, variant = _best(base, tried, given.rates)
     results.value["chosen"] = {"rate": rate, "negagen": variant}
     tell(f"chosen: rate {rate}, negagen {variant}")
     runs = [
         Run(name + suffix, name, data, seed, equal(name, rate, variant if name == "negagen" else None))
         for seed in range(given.seeds)
-        for data, suffix, names in (("balanced", "", RECIPES), ("off", ", leaky", LEAKY))
+        for data, suffix, names in (("balanced", "", given.recipes), ("off", ", leaky", LEAKY))
         for name in names
     ]
     all_of(runs, "runs")
@@ -308,14 +314,29 @@ def run(given: argparse.Namespace) -> None:
 
 
 def _pretrain(given: argparse.Namespace, place: Place, results: Results, tell: Any) -> None:
-    """The base, and on the last GPU the tiny model of the demonstration."""
+    """The base, and on the last GPU the tiny model of the demonstration; and the pictures to fine-tune on."""
+    from examples.scenes.model import PRESETS
     from examples.scenes.pixels import drawn
     from examples.scenes.pretrain import SIBLINGS
 
+    if given.base is not None:
+        shutil.copytree(given.base, place.base, dirs_exist_ok=True)
+        side = json.loads((given.base / "config.json").read_text(encoding="utf-8"))["vision_config"]["image_size"]
+        _draw(given, place, side, tell)
+        return
     cache = place.work / "drawn"
-    drawn(given.images, 112, siblings=SIBLINGS, cache=cache, seed=given.world, workers=given.workers)
+    drawn(
+        given.images,
+        PRESETS[given.preset].side,
+        siblings=SIBLINGS,
+        cache=cache,
+        seed=given.world,
+        workers=given.workers,
+    )
     if given.tiny:
-        drawn(given.images, 80, siblings=SIBLINGS, cache=cache, seed=given.world, workers=given.workers)
+        drawn(
+            given.images, PRESETS["tiny"].side, siblings=SIBLINGS, cache=cache, seed=given.world, workers=given.workers
+        )
     tell("pictures to pre-train on are drawn")
     common = ["--images", str(given.images), "--world", str(given.world), "--cache", str(cache)]
     common += ["--batch", str(given.pretrain_batch), "--every", str(given.every)]
@@ -330,8 +351,7 @@ def _pretrain(given: argparse.Namespace, place: Place, results: Results, tell: A
         tiny = ["--preset", "tiny", "--steps", str(given.tiny), "--lr", "1.5e-3", "--half"]
         tiny += ["-o", str(given.output / "tiny"), "--exam", str(place.data / "tiny.npz"), *common]
         started.append(pretraining(place, tiny, given.gpus - 1, given.output / "tiny.log"))
-    draw_pictures(place.pictures, place.data / "captions.parquet", seed=given.world, workers=given.workers)
-    tell("pictures to fine-tune on are drawn")
+    _draw(given, place, PRESETS[given.preset].side, tell)
     if started[0].wait():
         raise SystemExit((given.output / "pretrain.log").read_text(encoding="utf-8")[-2000:])
     results.value["pretraining"] = json.loads((place.base / "pretraining.json").read_text(encoding="utf-8"))
@@ -341,11 +361,19 @@ def _pretrain(given: argparse.Namespace, place: Place, results: Results, tell: A
         raise SystemExit((given.output / "tiny.log").read_text(encoding="utf-8")[-2000:])
 
 
-def _best(base: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, str]]:
+def _draw(given: argparse.Namespace, place: Place, side: int, tell: Any) -> None:
+    captions = place.data / "captions.parquet"
+    draw_pictures(place.pictures, captions, side=side, seed=given.world, workers=given.workers)
+    tell("pictures to fine-tune on are drawn")
+
+
+def _best(
+    base: Mapping[str, Any], tried: Sequence[Mapping[str, Any]], rates: Sequence[str]
+) -> tuple[str, dict[str, str]]:
     """The rate at which the peers' recipe composes best, and negagen's variant that, patched, does so at that rate."""
     peers = [one for one in tried if one["recipe"] == "negclip"]
     if not peers:
-        return RATES[0], {}
+        return rates[0], {}
     rate = max(peers, key=lambda one: one["curve"]["1.0"]["tune"]["mean"])["overrides"]["optimizer.lr"]
     ours = [one for one in tried if one["recipe"] == "negagen" and one["overrides"]["optimizer.lr"] == rate]
     if not ours:
@@ -377,6 +405,7 @@ def main() -> None:
         one.add_argument("--data", type=Path, default=Path("out/scenes"))
     making.add_argument("--images", type=int, default=12_000, help="pictures to fine-tune on")
     making.add_argument("--world", type=int, default=0, help="seed of the world")
+    making.add_argument("--side", type=int, default=112, help="of the pictures, in pixels: as the model wants them")
     making.add_argument("--each", type=int, default=400, help="probes a category")
     making.add_argument("--retrieval", type=int, default=600, help="pictures to retrieve among")
     running.add_argument("--output", type=Path, default=Path("out/scenes/results"))
@@ -387,6 +416,9 @@ def main() -> None:
     running.add_argument("--per-gpu", type=int, default=5, help="runs at a time on one GPU")
     running.add_argument("--workers", type=int, default=16, help="processes that draw")
     running.add_argument("--seconds", type=float, default=400, help="no run begins after so long")
+    running.add_argument("--base", type=Path, help="a model to fine-tune, in place of one that is pre-trained here")
+    running.add_argument("--alphas", type=float, nargs="+", default=ALPHAS)
+    running.add_argument("--recipes", nargs="+", default=RECIPES)
     running.add_argument("--preset", default="coarse")
     running.add_argument("--images", type=int, default=60_000, help="pictures to pre-train on")
     running.add_argument("--pretrain-steps", type=int, default=2500)
@@ -395,11 +427,16 @@ def main() -> None:
     running.add_argument("--tiny", type=int, default=0, help="steps for the demonstration's model, too; 0: none")
     running.add_argument("--steps", type=int, default=500)
     running.add_argument("--batch", type=int, default=128)
+    running.add_argument("--precision", default="bf16", help="fp32 on a CPU")
     running.add_argument("--seeds", type=int, default=3)
+    running.add_argument("--rates", nargs="+", default=["1e-4", "3e-4"], help="learning rates to choose from")
     running.add_argument("--trials", type=int, default=10, help="how many of the tuning runs")
     given = parser.parse_args()
     if given.command == "prepare":
-        prepare(given.data, images=given.images, seed=given.world, each=given.each, retrieval=given.retrieval)
+        prepare(
+            given.data, images=given.images, seed=given.world, each=given.each, retrieval=given.retrieval,
+            side=given.side,
+        )  # fmt: skip
     else:
         run(given)
 
