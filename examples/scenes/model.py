@@ -20,7 +20,7 @@ __all__ = ["PRESETS", "Size", "create", "tokenizer"]
 
 MEAN: Final = [0.7, 0.7, 0.7]
 STD: Final = [0.25, 0.25, 0.25]
-CONTEXT: Final = 64
+CONTEXT: Final = 96  # two captions one after the other (CLIC) fit
 
 
 @dataclass(frozen=True, slots=True)
