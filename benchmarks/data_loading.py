@@ -214,6 +214,7 @@ def enlarged(data: TrainingSet, count: int, folder: Path) -> TrainingSet:
         old.kinds[chosen],
         old.starts[chosen],
         old.ends[chosen],
+        old.draws[chosen],
     )
     none = Choices(np.zeros(count + 1, np.int64), *(getattr(old, name)[:0] for name in _FIELDS))
     made = TrainingSet(
@@ -229,7 +230,7 @@ def enlarged(data: TrainingSet, count: int, folder: Path) -> TrainingSet:
     return made.save(folder / "pool")
 
 
-_FIELDS = ("texts", "weights", "kinds", "starts", "ends")
+_FIELDS = ("texts", "weights", "kinds", "starts", "ends", "draws")
 
 
 def enlarged_tokens(data: TrainingSet, pool: TrainingSet, table: TokenTable, folder: Path) -> TokenTable:

@@ -37,6 +37,9 @@ from negagen.types import (
     Status,
 )
 
+MOST_POOLED: Final = 256
+"""Candidates of a caption at most, in a pool."""
+
 _MAX_POSITIVES: Final = 2
 # These hardly ever have a counterpart that takes away what they add: one each is enough to draw from.
 _ONE_SIDED: Final = frozenset(["negate", "replace_count", "add_obj", "add_att"])
@@ -65,9 +68,11 @@ class Negator:
         model: what "balanced" and "strict" draw by, a file of `negagen fit`; None for the model that negagen ships.
         scorer: a causal language model (a folder or .gguf file) whose gaps the draw balances too, or a `Scorer` of your
             own. `model` must be fitted with it: `negagen fit --scorer`.
+        pool: give up to so many checked candidates a caption in place of k negatives, for draws of k elsewhere
+            (`negagen.data.HardNegatives`); 0 for none. Their score "draw" is the log weight that such a draw goes by.
 
     Raises:
-        ValueError: k out of range.
+        ValueError: k or pool out of range.
         RuleError: a rule file or category that is wrong.
         PipelineError: a pipeline that is missing or has no tagger.
         ModelError: a model file that is missing or none (when it is first used).
@@ -86,9 +91,12 @@ class Negator:
         blindness: str = "balanced",
         model: str | Path | None = None,
         scorer: str | Path | Scorer | None = None,
+        pool: int = 0,
     ) -> None:
         if not isinstance(k, int) or not 1 <= k <= 64:
             raise ValueError(f"k must be a whole number from 1 to 64, got {k!r}")
+        if not isinstance(pool, int) or not (pool == 0 or k <= pool <= MOST_POOLED):
+            raise ValueError(f"pool must be 0, or a whole number from k to {MOST_POOLED}, got {pool!r} (k is {k})")
         if not isinstance(seed, int):
             raise ValueError(f"seed must be a whole number, got {seed!r}")
         if blindness not in BLINDNESS:
@@ -99,9 +107,9 @@ class Negator:
         categories = [categories] if isinstance(categories, str) else categories
         self._arguments = {
             "k": k, "seed": seed, "rules": rules, "categories": categories, "pipeline": pipeline, "epoch": epoch,
-            "explain": explain, "blindness": blindness, "model": model, "scorer": scorer,
+            "explain": explain, "blindness": blindness, "model": model, "scorer": scorer, "pool": pool,
         }  # fmt: skip
-        self.k, self.seed, self.epoch = k, seed, epoch
+        self.k, self.seed, self.epoch, self.pooled = k, seed, epoch, pool
         self.lexicon: Lexicon = load()
         self.rules = _selected(_resolved(rules), categories)
         self.parser: Parser = load_parser(pipeline, self.lexicon)
@@ -113,7 +121,8 @@ class Negator:
         self._model = model
         self._scorer = scorer
         self._kept: dict[_Row, _Pool] = {}
-        self.blinder = Blinder(self.lexicon, self.rules, POLICIES.get(blindness, POLICIES["balanced"]))
+        policy = POLICIES.get(blindness, POLICIES["balanced"])
+        self.blinder = Blinder(self.lexicon, self.rules, replace(policy, pool=pool) if pool else policy)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Parser and lexicon are made anew where the negator is unpickled: Spark, datasets and worker processes do.
@@ -169,6 +178,7 @@ class Negator:
             "blindness": self.blindness,
             "model": "" if self.blindness == "off" else self.model.fingerprint,
             "scorer": "" if self._selector is None else self._selector.fingerprint,
+            "pool": self.pooled,
             "version": __version__,
         }
 
@@ -297,11 +307,13 @@ class Negator:
                     elif self._emit(found, parse, folded, context, Option(active.rule, candidate, verdict), {}):
                         remaining.append(turn)
                         break
-                if len(found.negatives) == self.k:
+                if len(found.negatives) == (self.pooled or self.k):
                     self._positives(found, parse, folded, context, stream)
                     return found.result(parse.text, "ok", "")
             turns = remaining
         self._positives(found, parse, folded, context, stream)
+        if len(found.negatives) >= self.k:
+            return found.result(parse.text, "ok", "")
         reason = "too few edits apply" if parse.phrases else "no noun phrase found"
         return found.result(parse.text, "partial" if found.negatives else "none", reason)
 
@@ -377,7 +389,10 @@ class Negator:
         ready = [pool for pool in pools if pool is not None]
         gathered = [each for each, _, _ in ready]
         rescore = None if self._selector is None else partial(self._selector, text=self.option_text(gathered))
-        choices = iter(self.blinder.choose(gathered, self.model, self.k, rescore))
+        if self.pooled:
+            choices = iter(self.blinder.weigh(gathered, self.model, rescore))
+        else:
+            choices = iter(self.blinder.choose(gathered, self.model, self.k, rescore))
         for row, pool in zip(batch, pools, strict=True):
             if pool is None:
                 yield _error(row.text)
@@ -388,12 +403,14 @@ class Negator:
                 scores = {"lm_gap": choice.lm_gap, "blind": choice.blind}
                 if choice.scorer is not None:
                     scores["scorer"] = choice.scorer
+                if self.pooled:
+                    scores["draw"] = choice.draw
                 option = options[choice.number]
                 if choice.forced:
                     option = option._replace(verdict=replace(option.verdict, weight=option.verdict.weight / 2))
                 self._emit(found, parse, folded, context, option, scores)
             self._positives(found, parse, folded, context, self._stream(row, epoch))
-            if len(found.negatives) == self.k:
+            if len(found.negatives) >= self.k:
                 yield found.result(parse.text, "ok", "")
                 continue
             reason = "no noun phrase found"

@@ -14,7 +14,7 @@ from negagen.balance.fit import Draw
 from negagen.balance.model import BlindModel, category_numbers, fold_of
 from negagen.balance.ngrams import SCALE
 from negagen.balance.pool import Passage, Pool, passage, sequence
-from negagen.balance.selection import Policy, choose, crowding
+from negagen.balance.selection import Policy, choose, crowding, noise
 from negagen.balance.words import Words
 from negagen.lexicon import Lexicon
 from negagen.ruleset import Rule
@@ -37,7 +37,7 @@ class Option(NamedTuple):
 
 class Choice(NamedTuple):
     """A chosen option: its number among the caption's; the gap of the word model, the energy, and the gap of the
-    user's own scorer if there is one, all in nats.
+    user's own scorer if there is one, all in nats. `draw` is the log weight that it is drawn by, above the floor.
     """
 
     number: int
@@ -45,13 +45,19 @@ class Choice(NamedTuple):
     blind: float
     forced: bool
     scorer: float | None = None
+    draw: float = 0.0
 
 
 class Rescore(Protocol):
     """Changes what a draw goes by: see `negagen.balance.scoring.Selector`."""
 
     def __call__(
-        self, pool: Pool, drawn: NDArray[np.int64], captions: Sequence[str]
+        self,
+        pool: Pool,
+        drawn: NDArray[np.int64],
+        captions: Sequence[str],
+        *,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The new values and the scorer's gaps, both int64 [N] in nats / SCALE."""
         ...
@@ -103,6 +109,31 @@ class Blinder:
             [Choice(i - begin, gaps[i] / SCALE, energy[i] / SCALE, bool(drawn[i] < floor), scores[i]) for i in mine]
             for begin, mine in zip(first, chosen, strict=True)
         ]
+
+    def weigh(self, batch: Sequence[Gathered], model: BlindModel, rescore: Rescore | None = None) -> list[list[Choice]]:
+        """All options of each caption but those below `policy.last`, with what a draw goes by, for draws elsewhere.
+
+        They come in the order of one draw, which the caption's key fixes.
+        """
+        folds = np.array([caption.fold for caption in batch], np.int64)
+        pool = self.pool(batch, model, folds)
+        energy = model.energies(pool, folds)
+        weights = energy + self._share(batch, pool)
+        wanted = weights >= round(self.policy.last * SCALE)
+        scores: Sequence[float | None] = [None] * len(weights)
+        if rescore is not None and len(weights):
+            weights, own = rescore(pool, weights, [caption.parse.text for caption in batch], wanted=wanted)
+            scores = (own / SCALE).tolist()
+        keys = np.array([caption.key for caption in batch], np.uint64)
+        order = np.lexsort((-(weights + noise(pool, keys)), pool.owner))
+        first = np.searchsorted(pool.owner, np.arange(len(batch)))
+        above = (weights / SCALE - self.policy.floor).tolist()
+        out: list[list[Choice]] = [[] for _ in batch]
+        for i in order[wanted[order]].tolist():
+            owner = int(pool.owner[i])
+            lm_gap, blind = float(pool.gaps[i, 1] / SCALE), float(energy[i] / SCALE)
+            out[owner].append(Choice(i - int(first[owner]), lm_gap, blind, False, scores[i], above[i]))
+        return out
 
     def draw(self, batch: Sequence[Gathered], model: BlindModel) -> Draw:
         """The batch as fitting wants it."""

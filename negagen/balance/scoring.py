@@ -111,14 +111,19 @@ class Selector:
         return f"{self.weights.scorer}-{key_of(self.weights.to_json()):016x}"
 
     def __call__(
-        self, pool: Pool, drawn: NDArray[np.int64], captions: Sequence[str], text: Callable[[int], str]
+        self,
+        pool: Pool,
+        drawn: NDArray[np.int64],
+        captions: Sequence[str],
+        text: Callable[[int], str],
+        wanted: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """What to draw by instead of `drawn`, and the scorer's gaps, both int64 [N] in nats / SCALE.
 
-        `text(n)` is the candidate n. Candidates that no weight could bring into the draw are not scored: their gap is
-        0, and they are not drawn.
+        `text(n)` is the candidate n. Candidates that are not `wanted` (None: that no weight could bring into the draw)
+        are not scored: their gap is 0, and they are not drawn.
         """
-        wanted = contenders(pool, drawn, self.policy)
+        wanted = contenders(pool, drawn, self.policy) if wanted is None else wanted
         gaps = scored(self.scorer, pool, wanted, captions, text)
         return np.where(wanted, drawn + self.weights.of(gaps), _NEVER), gaps
 

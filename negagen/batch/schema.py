@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from negagen.errors import InputError
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 PREFIX = "negagen."
 
 EDIT = pa.struct(
@@ -29,6 +29,7 @@ SCORES = pa.struct(
         pa.field("scorer", pa.float32()),
         pa.field("nli", pa.float32()),
         pa.field("image_text", pa.float32()),
+        pa.field("draw", pa.float32()),
     ]
 )
 NEGATIVE = pa.struct(

@@ -40,7 +40,7 @@ class Output:
                     schema,
                     compression="zstd",
                     write_page_index=True,
-                    use_dictionary=_dictionary_columns(schema),
+                    use_dictionary=dictionary_columns(schema),
                 )
         except BaseException:
             aside.unlink(missing_ok=True)
@@ -87,7 +87,8 @@ def _flat_slices(added: pa.Table, most: int) -> Iterator[tuple[int, int]]:
         start, taken = stop, int(ends[stop - 1])
 
 
-def _dictionary_columns(schema: pa.Schema) -> list[str]:
+def dictionary_columns(schema: pa.Schema) -> list[str]:
+    """The columns of a file of negatives that repeat their values: all but sentences."""
     buffer = BytesIO()
     pq.write_table(schema.empty_table(), buffer)
     leaves = pq.ParquetFile(buffer).schema

@@ -8,6 +8,7 @@ import typer
 
 from negagen.cli.audit import audit
 from negagen.cli.doctor import doctor
+from negagen.cli.draw import draw
 from negagen.cli.evaluate import evaluate
 from negagen.cli.finetune import finetune
 from negagen.cli.fit import fit
@@ -28,6 +29,7 @@ app = typer.Typer(
     epilog="Errors end with status 2; --debug, anywhere on the line, shows their traceback.",
 )
 app.command()(generate)
+app.command()(draw)
 app.command()(fit)
 app.command()(preview)
 app.command()(inspect)

@@ -75,6 +75,17 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    pool: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=256,
+            help="Store up to N candidates a caption with what a draw goes by; k are drawn from them later, anew each"
+            " epoch (docs/on_the_fly.md). [default: store k]",
+            show_default=False,
+            metavar="N",
+        ),
+    ] = 0,
     nli: Annotated[
         Path | None,
         typer.Option(
@@ -132,12 +143,16 @@ def generate(
       negagen generate captions.parquet -o out.parquet --k 8 --seed 1 --workers 4
       negagen generate train/ -o train.negatives.parquet --id-column id
       negagen generate captions.csv --column title --categories swap_att,replace_att
+      negagen generate captions.parquet -o pool.parquet --pool 32
       negagen generate captions.parquet --flat --limit 1000 --overwrite --json > report.json
     """
     from negagen.batch import Job, NegatorSpec
     from negagen.batch import generate as run
     from negagen.cli.progress import watch
+    from negagen.errors import InputError
 
+    if 0 < pool < k:
+        raise InputError(f"a pool of {pool} candidates a caption is smaller than --k {k}: give --pool {k} or more.")
     target = output or default_output(inputs)
     options = {
         "k": k,
@@ -148,6 +163,7 @@ def generate(
         "blindness": blindness,
         "model": None if model is None else str(model),
         "scorer": None if scorer is None else str(scorer),
+        "pool": pool,
     }
     judges = {name: str(path) for name, path in (("nli", nli), ("image_text", image_text)) if path is not None}
     job = Job(

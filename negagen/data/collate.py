@@ -154,14 +154,15 @@ class Batches:
     def draw(self, rows: NDArray[np.int64], epoch: int, plain: bool = False) -> Drawn:
         """The texts that `rows` get in `epoch`; if `plain`, their captions alone."""
         data = self.prepared.data
-        found, positives = self._negatives(rows, epoch), self._positives(rows, epoch)
+        found, forced = self._negatives.drawn(rows, epoch)
+        positives = self._positives(rows, epoch)
         if plain:
             found, positives = found[:, :0], positives[:, :0]
         return Drawn(
             captions=data.captions[rows].astype(np.int64),
             negatives=_of(data.negatives.texts, found, -1).astype(np.int64),
             positives=_of(data.positives.texts, positives, -1).astype(np.int64),
-            weights=_of(data.negatives.weights, found, 0).astype(np.float32),
+            weights=_of(data.negatives.weights, found, 0).astype(np.float32) / (1 + forced[:, None].astype(np.float32)),
             kinds=_of(data.negatives.kinds, found, -1).astype(np.int64),
         )
 

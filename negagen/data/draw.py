@@ -53,9 +53,15 @@ class Draw:
     The chance of each is in proportion to the weight of its category and, with `confidence`, to its own weight.
     The first k - 1 of k draws are those that k - 1 would have given.
 
+    From a pool (`Choices.draws`), it is in proportion to the pool's weight too, and the draw is that of `negagen
+    generate` with the pool's blindness (`negagen.balance.selection`): a candidate whose log weight and Gumbel noise
+    come to less than 0 is not taken, but for one of a row that would have none; at most half of k, rounded up, are of
+    one category unless others run out. Rows may then get fewer than k.
+
     Args:
         choices: what there is to draw from.
         without: bool [E], which of them may not be drawn; None for none.
+        first: the number of the first row, where `choices` are of a part of the rows.
     """
 
     def __init__(
@@ -68,14 +74,19 @@ class Draw:
         categories: Categories = None,
         confidence: bool = False,
         without: NDArray[np.bool_] | None = None,
+        first: int = 0,
     ) -> None:
-        self.k = k
+        self.k, self._first = k, np.uint64(first)
         self._choices, self._without = choices, without
         self._seed, self._purpose, self._confidence = seed, purpose, confidence
         self._weights = category_weights(categories)
 
     def __call__(self, rows: NDArray[np.integer], epoch: int) -> NDArray[np.int64]:
         """Indices into the choices, int64 [B, k]; -1 where a row has no more."""
+        return self.drawn(rows, epoch)[0]
+
+    def drawn(self, rows: NDArray[np.integer], epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """What a call gives, and the rows (bool [B]) whose only negative gives itself away: half its weight."""
         rows = np.asarray(rows, np.int64)
         starts = self._choices.offsets[rows]
         counts = self._choices.offsets[rows + 1] - starts
@@ -84,16 +95,45 @@ class Draw:
         inside = columns < counts[:, None]
         found = (starts[:, None] + columns)[inside]
         key = np.uint64(key_of(self._purpose, self._seed, epoch))
-        numbers = (rows.astype(np.uint64)[:, None] * _STRIDE + columns.astype(np.uint64))[inside]
+        numbers = ((rows.astype(np.uint64) + self._first)[:, None] * _STRIDE + columns.astype(np.uint64))[inside]
         # The least of exponential waiting times is a weighted draw; the least k are one without repeats (Efraimidis
         # and Spirakis, "Weighted random sampling with a reservoir", 2006).
         waits = np.full(inside.shape, np.inf)
+        own = -np.log(uniforms(np.full(len(numbers), key), numbers))
+        draws = self._choices.draws[found]
+        pooled = not np.isnan(draws).all()
+        if pooled:
+            own *= np.exp(-np.nan_to_num(draws.astype(np.float64)))
         with np.errstate(divide="ignore"):
-            waits[inside] = -np.log(uniforms(np.full(len(numbers), key), numbers)) / self._chances(found)
-        first = np.argsort(waits, axis=1, kind="stable")[:, : self.k]
+            waits[inside] = own / self._chances(found)
+        order = np.argsort(waits, axis=1, kind="stable")
+        forced = np.zeros(len(rows), bool)
+        if pooled:
+            # Log weight plus Gumbel noise is below 0 where a waiting time is above 1.
+            poor = np.zeros(inside.shape, bool)
+            poor[inside] = (own > 1) & ~np.isnan(draws)
+            kinds = np.full(inside.shape, -1, np.int8)
+            kinds[inside] = self._choices.kinds[found]
+            order, forced = self._blind(order, waits, poor, kinds)
+        first = order[:, : self.k]
         drawn: NDArray[np.int64] = starts[:, None] + first
-        drawn[np.isinf(np.take_along_axis(waits, first, axis=1))] = -1
-        return drawn
+        gone = np.isinf(np.take_along_axis(waits, first, axis=1))
+        if pooled:
+            gone |= np.take_along_axis(poor, first, axis=1)
+            gone[:, :1] &= ~forced[:, None]
+        drawn[gone] = -1
+        return drawn, forced
+
+    def _blind(
+        self, order: NDArray[np.int64], waits: NDArray[np.float64], poor: NDArray[np.bool_], kinds: NDArray[np.int8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """`order` [B, W] with what is below the floor last and what is above its category's quota before it, and the
+        rows (bool [B]) that have nothing but such as is below the floor."""
+        unfit = np.take_along_axis(poor | np.isinf(waits), order, axis=1)
+        nth = _places(np.where(unfit, -2, np.take_along_axis(kinds, order, axis=1)))
+        rank = np.where(unfit, 2, nth >= (self.k + 1) // 2).astype(np.int8)
+        forced: NDArray[np.bool_] = unfit.all(axis=1) & ~np.isinf(waits.min(axis=1, initial=np.inf))
+        return np.take_along_axis(order, np.argsort(rank, axis=1, kind="stable"), axis=1), forced
 
     def _chances(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
         # Kind -1, no category, is the last.
@@ -114,8 +154,21 @@ class Draw:
         return np.diff(running[self._choices.offsets])
 
 
+def _places(kinds: NDArray[np.integer]) -> NDArray[np.int64]:
+    """How many of the same kind stand before each in its row: int64 [B, W], like `kinds`."""
+    by_kind = np.argsort(kinds, axis=1, kind="stable")
+    ordered = np.take_along_axis(kinds, by_kind, axis=1)
+    columns = np.broadcast_to(np.arange(kinds.shape[1]), kinds.shape)
+    new = np.ones(kinds.shape, bool)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    nth = columns - np.maximum.accumulate(np.where(new, columns, 0), axis=1)
+    out = np.empty(kinds.shape, np.int64)
+    np.put_along_axis(out, by_kind, nth, axis=1)
+    return out
+
+
 class HardNegatives:
-    """New negatives every epoch, as texts, from a training set or a file of `negagen generate`.
+    """New negatives every epoch, as texts, from a training set or a file of `negagen generate`, best with `--pool`.
 
     `negatives[i]` are those of row i in the first epoch, `negatives.batch(rows, epoch)` those of many rows. The same
     seed, epoch and row give the same negatives in any process, batch or order. It pickles as where it lies on disk.

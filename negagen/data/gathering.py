@@ -142,7 +142,8 @@ def _choices(parts: list[Ragged], texts: NDArray[np.int32]) -> Choices:
         return np.concatenate([getattr(part, name) for part in parts])
 
     offsets = np.concatenate([[0], np.cumsum(joined("counts"))]).astype(np.int64)
-    return Choices(offsets, texts, joined("weights"), joined("kinds"), joined("starts"), joined("ends"))
+    names = ("weights", "kinds", "starts", "ends", "draws")
+    return Choices(offsets, texts, *(joined(name) for name in names))
 
 
 def _merged(data: TrainingSet) -> TrainingSet:
@@ -152,10 +153,7 @@ def _merged(data: TrainingSet) -> TrainingSet:
     at = np.flatnonzero(new)
 
     def grown(choices: Choices) -> Choices:
-        ends = [choices.offsets[at], choices.offsets[-1:]]
-        return Choices(
-            np.concatenate(ends), choices.texts, choices.weights, choices.kinds, choices.starts, choices.ends
-        )
+        return replace(choices, offsets=np.concatenate([choices.offsets[at], choices.offsets[-1:]]))
 
     return TrainingSet(
         texts=data.texts,

@@ -27,6 +27,7 @@ class Ragged:
     kinds: NDArray[np.int8]
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
+    draws: NDArray[np.float32]
 
     def keep(self, rows: NDArray[np.bool_]) -> Ragged:
         """Of the rows where `rows` (bool [n]) is true."""
@@ -34,10 +35,18 @@ class Ragged:
             return self
         mask = np.repeat(rows, self.counts)
         kept = self.texts.filter(pa.array(mask))
-        return Ragged(self.counts[rows], kept, self.weights[mask], self.kinds[mask], self.starts[mask], self.ends[mask])
+        return Ragged(
+            self.counts[rows],
+            kept,
+            self.weights[mask],
+            self.kinds[mask],
+            self.starts[mask],
+            self.ends[mask],
+            self.draws[mask],
+        )
 
 
-_FIELDS = ("text", "weight", "category", "edits")
+_FIELDS = ("text", "weight", "category", "edits", "scores")
 
 
 def is_lists(kind: pa.DataType) -> bool:
@@ -67,7 +76,7 @@ def of_lists(column: pa.Array) -> Ragged:
 
 
 def of_columns(counts: NDArray[np.int64], texts: pa.Array, fields: dict[str, pa.Array]) -> Ragged:
-    """From `texts` [e] and whichever of `weight`, `category` and `edits` [e] there are. Empty texts are left out.
+    """From `texts` [e] and whichever of `weight`, `category`, `edits`, `scores` [e] there are, without empty texts.
 
     Raises:
         DataError: a weight outside [0, 1].
@@ -92,7 +101,19 @@ def of_columns(counts: NDArray[np.int64], texts: pa.Array, fields: dict[str, pa.
         owners = np.repeat(np.arange(len(counts)), counts)
         counts = np.bincount(owners[usable], minlength=len(counts))
         texts = texts.filter(pa.array(usable))
-    return Ragged(counts, texts, weights[usable], kinds[usable], starts[usable], ends[usable])
+    draws = _draws(fields["scores"]) if "scores" in fields else np.full(len(usable), np.nan, np.float32)
+    return Ragged(counts, texts, weights[usable], kinds[usable], starts[usable], ends[usable], draws[usable])
+
+
+def _draws(scores: pa.Array) -> NDArray[np.float32]:
+    """The scores `draw`, NaN where there is none."""
+    if not pa.types.is_struct(scores.type) or scores.type.get_field_index("draw") < 0:
+        return np.full(len(scores), np.nan, np.float32)
+    found = pc.struct_field(scores, "draw")
+    if not pa.types.is_floating(found.type):
+        raise DataError(f"the scores `draw` of negatives are {found.type}, but should be floating-point numbers.")
+    draws: NDArray[np.float32] = found.cast(pa.float32()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return draws
 
 
 def kinds_of(categories: pa.Array) -> NDArray[np.int8]:

@@ -26,7 +26,7 @@ from negagen.errors import DataError, InputError
 
 _PICTURES = ("jpg", "jpeg", "png", "webp")
 _TEXTS = ("txt", "json")
-_RECORDED = ("text", "category", "weight", "edits")
+_RECORDED = ("text", "category", "weight", "edits", "scores")
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from negagen.data import store
 from negagen.data.strings import Strings
 
-VERSION = 1
+VERSION = 2
 """Of the layout on disk; part of every fingerprint."""
 
 
@@ -27,6 +27,7 @@ class Choices:
         weights: float32 [E], confidence in [0, 1].
         kinds: int8 [E], index into `negagen.types.CATEGORIES`, -1 for none of these.
         starts, ends: int32 [E], code points of the caption that the edit replaces; -1 where it is not one edit.
+        draws: float32 [E], the log weight that `negagen generate --pool` gave for the draw; NaN where there is none.
     """
 
     offsets: NDArray[np.int64]
@@ -35,6 +36,7 @@ class Choices:
     kinds: NDArray[np.int8]
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
+    draws: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.texts)

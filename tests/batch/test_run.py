@@ -72,7 +72,7 @@ def test_the_file(job: Job) -> None:
         assert column.has_offset_index
         assert column.has_column_index
         footer = read_footer(file.metadata.metadata)
-    assert footer["schema_version"] == "3"
+    assert footer["schema_version"] == "4"
     assert footer["fingerprint"] == report.fingerprint
     assert footer["config"] == {"k": 1, "seed": 0, "rules": "none", "pipeline": "none", "lexicon": "none"}
     assert {"version", "rules", "pipeline", "lexicon", "seed", "layout", "column", "counts"} < footer.keys()

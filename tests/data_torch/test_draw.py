@@ -26,6 +26,7 @@ def choices(counts: list[int], kinds: list[int] | None = None, weights: list[flo
         np.array(kinds or [0] * total, np.int8),
         none,
         none,
+        np.full(total, np.nan, np.float32),
     )
 
 

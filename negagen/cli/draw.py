@@ -1,0 +1,41 @@
+"""`negagen draw`: an epoch's negatives from a pool, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def draw(
+    pool: Annotated[
+        Path, typer.Argument(metavar="POOL", help="A file of `negagen generate --pool`.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives per caption.")] = 4,
+    seed: Annotated[int, typer.Option(help="Another seed, other negatives.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, help="Another epoch, other negatives.")] = 0,
+    categories: Annotated[
+        str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+) -> None:
+    """Draw an epoch's negatives from a pool: what a dataloader would draw, as a file for other programs.
+
+    \b
+    Examples:
+      negagen draw pool.parquet -o epoch0.parquet
+      negagen draw pool.parquet -o epoch1.parquet --epoch 1 --k 2
+    """
+    from negagen.data.epoch import draw_epoch
+    from negagen.errors import OutputError
+
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists: choose another -o PATH, or replace it with --overwrite.")
+    names = None if categories is None else [name.strip() for name in categories.split(",")]
+    drawn = draw_epoch(pool, output, k=k, seed=seed, epoch=epoch, categories=names)
+    typer.echo(
+        f"{drawn.rows:,} captions, {drawn.negatives:,} negatives; {drawn.full:,} captions have all {k}."
+        f"\nWritten to {output}"
+    )
