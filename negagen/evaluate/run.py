@@ -81,7 +81,7 @@ def evaluate(
         ResourceError: the GPU's memory is too small, or a package for the controls is missing.
     """
     named = _named(models)
-    opened = _opened(benchmarks, root, limit, seed)
+    opened = open_all(benchmarks, root, limit, seed)
     given = (images,) if isinstance(images, str | Path) else tuple(images)
     folders = Folders([*map(Path, given), *(Path(folder) for one in opened.values() for folder in one.folders)])
     if method not in get_args(Method):
@@ -236,9 +236,10 @@ def _loaded(source: Model, device: str) -> ContrastiveModel:
     return load(source, device=chosen)
 
 
-def _opened(
-    benchmarks: Sequence[str | Benchmark], root: Path | str | None, limit: int | None, seed: int
+def open_all(
+    benchmarks: Sequence[str | Benchmark], root: Path | str | None, limit: int | None = None, seed: int = 0
 ) -> dict[str, Benchmark]:
+    """Benchmarks by name, each as `evaluate` takes it; raises `DataError` as it does for these."""
     if not benchmarks:
         raise DataError("no benchmark to evaluate on; `negagen evaluate --list` shows them.")
     opened: dict[str, Benchmark] = {}

@@ -68,12 +68,11 @@ class Benchmarks:
     images: tuple[Path, ...] = ()
 
     def check(self) -> None:
-        """Raise `DataError` now if one of them is unknown, or its files are missing."""
+        """Raise `DataError` now if one of them is unknown, its files are missing, or two go by one name."""
         if self.names:
-            from negagen.evaluate import open_benchmark
+            from negagen.evaluate.run import open_all
 
-            for name in self.names:
-                open_benchmark(name, self.root)
+            open_all(self.names, self.root)
 
     def measure(self, model: ContrastiveModel) -> dict[str, Any] | None:
         """Headline scores by benchmark and their means as JSON; None without benchmarks."""
