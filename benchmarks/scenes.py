@@ -14,29 +14,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from benchmarks.scenes_making import prepare, start
+from benchmarks.scenes_runs import ALPHAS, Place, Run, before, begin, chosen_alpha, fine_tune, overrides_of
 
-FIRST: Final = 1_000_000  # scene number of the first picture to fine-tune on; those before are for pre-training
-ALPHAS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
 RECIPES: Final = ("clip", "negclip", "tsvlc", "ce-clip", "clic", "fsc-clip", "negagen")
 LEAKY: Final = ("negclip", "negagen")
-# LoRA's adapters learn at ten times the rate of whole matrices: the ratio of FSC-CLIP's two recipes.
-LORA: Final = ("tsvlc",)
 VARIANTS: Final[tuple[dict[str, str], ...]] = (
     {},
     {"loss.own.weight": "1.0"},
@@ -44,175 +35,6 @@ VARIANTS: Final[tuple[dict[str, str], ...]] = (
     {"loss.own.weight": "1.0", "loss.hard-positive.weight": "0.5", "loss.retention.weight": "0.2"},
 )
 TUNING_SEED: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One fine-tuning: a shipped recipe with these overrides, on `data` ("balanced" or "off": its blindness)."""
-
-    name: str
-    recipe: str
-    data: str
-    seed: int
-    overrides: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where everything lies."""
-
-    data: Path
-    work: Path
-    device: str
-    alphas: tuple[float, ...] = ALPHAS
-
-    @property
-    def base(self) -> Path:
-        return self.work / "base"
-
-    @property
-    def pictures(self) -> Path:
-        return self.work / "pictures.parquet"
-
-
-# Preparation: captions and negatives, where spaCy is.
-
-
-def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int, side: int) -> None:
-    """Writes captions, their negatives with and without selection against blindness, and two exams."""
-    from examples.scenes.asking import make_exam, training_captions
-    from examples.scenes.make import table
-
-    data.mkdir(parents=True, exist_ok=True)
-    made = table(images, seed=seed, start=FIRST, pictures=False).select(["image_id", "caption"])
-    pq.write_table(made, data / "captions.parquet", compression="zstd")
-    for blindness in ("balanced", "off"):
-        command = [sys.executable, "-m", "negagen", "generate", str(data / "captions.parquet")]
-        command += ["-o", str(data / f"{blindness}.parquet"), "--blindness", blindness, "--overwrite", "--quiet"]
-        subprocess.run(command, check=True)
-    training = training_captions(20_000, seed=seed)
-    make_exam(training, each=each, retrieval=retrieval, side=side, seed=seed, split="test").save(data / "test.npz")
-    make_exam(training, each=each // 2, retrieval=retrieval // 2, side=side, seed=seed, split="tune").save(
-        data / "tune.npz"
-    )
-    make_exam(training, each=100, retrieval=200, portraits=3, side=80, seed=seed).save(data / "tiny.npz")
-
-
-# Pictures and the model before fine-tuning, where the GPU is.
-
-
-def draw_pictures(path: Path, captions: Path, *, side: int, seed: int, workers: int) -> None:
-    """The pictures of all captions to fine-tune on, with their ids."""
-    from examples.scenes.pixels import in_blocks
-
-    ids = pq.read_table(captions, columns=["image_id"]).column("image_id").unique()
-    numbers = range(FIRST, FIRST + len(ids))
-    rows = [row for block in in_blocks(partial(_png, side=side, seed=seed), numbers, workers) for row in block]
-    pq.write_table(pa.Table.from_pylist(rows), path, compression="none", row_group_size=1000)
-
-
-def _png(numbers: range, side: int, seed: int) -> list[dict[str, object]]:
-    from examples.scenes.render import draw, to_png
-    from examples.scenes.sample import sample
-
-    return [
-        {
-            "image_id": f"train-{seed}-{number}",
-            "image": {"bytes": to_png(draw(sample(number, seed=seed), side)), "path": f"{number}.png"},
-        }
-        for number in numbers
-    ]
-
-
-def pretraining(place: Place, arguments: Sequence[str], gpu: int, log: Path) -> subprocess.Popen[bytes]:
-    """Starts `examples.scenes.pretrain` on that GPU."""
-    command = [sys.executable, "-m", "examples.scenes.pretrain", "--device", place.device, *arguments]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
-    with log.open("wb") as file:
-        return subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
-
-
-# Fine-tuning, in processes of their own.
-
-_STATE: dict[str, Any] = {}
-
-
-def _begin(place: Place, gpus: Any) -> None:
-    """What a process keeps from run to run."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(gpus.get())
-    import torch
-    from transformers.utils import logging
-
-    import negagen.train.loop  # noqa: F401  # the first import takes seconds, which the pre-training gives
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    _STATE["place"] = place
-
-
-def _questions() -> tuple[Any, Any, Any]:
-    """The base's weights, and both exams on the device."""
-    if "base" not in _STATE:
-        from examples.scenes.encode import Questions, load
-        from examples.scenes.exam import Exam
-
-        place: Place = _STATE["place"]
-        model, tokenizer = load(place.base, place.device)
-        _STATE["base"] = {name: value.clone() for name, value in model.state_dict().items()}
-        for name in ("test", "tune"):
-            _STATE[name] = Questions.of(Exam.load(place.data / f"{name}.npz"), tokenizer, place.device)
-    return _STATE["base"], _STATE["test"], _STATE["tune"]
-
-
-def before() -> dict[str, Any]:
-    """The base's scores."""
-    from examples.scenes.encode import load
-
-    _, test, tune = _questions()
-    model, _ = load(_STATE["place"].base, _STATE["place"].device)
-    return {"test": test.ask(model), "tune": tune.ask(model)}
-
-
-def fine_tune(run: Run) -> dict[str, Any]:
-    """Trains, exports, loads what was exported, and asks it and what lies between it and the base."""
-    from examples.scenes.encode import load
-    from negagen.data import Inputs
-    from negagen.train.loop import Job, finetune
-    from negagen.train.patching import interpolate
-    from negagen.train.recipe import load_recipe
-
-    place: Place = _STATE["place"]
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=place.work) as folder:
-        output = Path(folder) / "run"
-        job = Job(
-            inputs=Inputs([place.data / f"{run.data}.parquet"], images=place.pictures),
-            model=str(place.base), output=output, recipe=load_recipe(run.recipe, run.overrides),
-            cache=place.work / "cache", held_out=0.0, seed=run.seed, workers=2, device=place.device,
-            save_every=10**9, keep=1,
-        )  # fmt: skip
-        report = finetune(job)
-        model, _ = load(output / "model", place.device)
-    trained = time.monotonic()
-    base, test, tune = _questions()
-    tuned = {name: value.clone() for name, value in model.state_dict().items()}
-    curve = {}
-    for alpha in place.alphas:
-        model.load_state_dict(interpolate(base, tuned, alpha))
-        curve[str(alpha)] = {"test": test.ask(model), "tune": tune.ask(model)}
-    return {
-        **asdict(run), "curve": curve, "steps": report["steps"], "training_seconds": report["seconds"],
-        "seconds": round(trained - began, 1), "asking_seconds": round(time.monotonic() - trained, 1),
-    }  # fmt: skip
-
-
-def chosen_alpha(base: Mapping[str, Any], curve: Mapping[str, Any]) -> str:
-    """The alpha that composes best on the tuning part and retrieves there at most a point worse than the base."""
-    kept = [alpha for alpha, scores in curve.items() if scores["tune"]["retrieval"] >= base["tune"]["retrieval"] - 0.01]
-    return max(kept or [min(curve)], key=lambda alpha: curve[alpha]["tune"]["mean"])
-
-
-# The whole.
 
 
 class Results:
@@ -228,17 +50,6 @@ class Results:
 
     def write(self) -> None:
         self.path.write_text(json.dumps(self.value) + "\n", encoding="utf-8")
-
-
-def overrides_of(
-    recipe: str, rate: str, more: Mapping[str, str] | None = None, *, steps: int, batch: int, precision: str
-) -> dict[str, str]:
-    """What is equal for all recipes; patching is done here, alike for all."""
-    return {
-        "optimizer.steps": str(steps), "optimizer.warmup": "50", "optimizer.weight_decay": "0.1",
-        "optimizer.lr": str(10 * float(rate)) if recipe in LORA else rate, "optimizer.min_lr": "0.0",
-        "batch.size": str(batch), "model.precision": precision, "patching.alpha": "none", **(more or {}),
-    }  # fmt: skip
 
 
 def run(given: argparse.Namespace) -> None:
@@ -259,11 +70,13 @@ def run(given: argparse.Namespace) -> None:
     for worker in range(given.gpus * given.per_gpu):
         gpus.put(worker % given.gpus)
     pool = ProcessPoolExecutor(
-        given.gpus * given.per_gpu, get_context("spawn"), initializer=_begin, initargs=(place, gpus)
+        given.gpus * given.per_gpu, get_context("spawn"), initializer=begin, initargs=(place, gpus)
     )
     # The processes begin now: what they import is there when the base is.
     waiting = [pool.submit(time.sleep, 1.0) for _ in range(given.gpus * given.per_gpu)]
-    _pretrain(given, place, results, tell)
+    results.value["pretraining"] = start(given, place, tell)
+    for record in results.value["pretraining"]:
+        tell(f"pre-training, step {record['step']}: {_line(record['scores'])}")
     wait(waiting)
     base = pool.submit(before).result()
     results.value["base"] = base
@@ -311,60 +124,6 @@ def run(given: argparse.Namespace) -> None:
     results.write()
     pool.shutdown(wait=False, cancel_futures=True)
     tell(f"{len(results.value['runs'])} of {len(runs)} runs")
-
-
-def _pretrain(given: argparse.Namespace, place: Place, results: Results, tell: Any) -> None:
-    """The base, and on the last GPU the tiny model of the demonstration; and the pictures to fine-tune on."""
-    from examples.scenes.model import PRESETS
-    from examples.scenes.pixels import drawn
-    from examples.scenes.pretrain import SIBLINGS
-
-    if given.base is not None:
-        shutil.copytree(given.base, place.base, dirs_exist_ok=True)
-        side = json.loads((given.base / "config.json").read_text(encoding="utf-8"))["vision_config"]["image_size"]
-        _draw(given, place, side, tell)
-        return
-    cache = place.work / "drawn"
-    drawn(
-        given.images,
-        PRESETS[given.preset].side,
-        siblings=SIBLINGS,
-        cache=cache,
-        seed=given.world,
-        workers=given.workers,
-    )
-    if given.tiny:
-        drawn(
-            given.images, PRESETS["tiny"].side, siblings=SIBLINGS, cache=cache, seed=given.world, workers=given.workers
-        )
-    tell("pictures to pre-train on are drawn")
-    common = ["--images", str(given.images), "--world", str(given.world), "--cache", str(cache)]
-    common += ["--batch", str(given.pretrain_batch), "--every", str(given.every)]
-    started = [
-        pretraining(
-            place,
-            ["--preset", given.preset, "--steps", str(given.pretrain_steps), "--lr", "7e-4", "-o", str(place.base),
-             "--exam", str(place.data / "tune.npz"), *common], 0, given.output / "pretrain.log",
-        )
-    ]  # fmt: skip
-    if given.tiny:
-        tiny = ["--preset", "tiny", "--steps", str(given.tiny), "--lr", "1.5e-3", "--half"]
-        tiny += ["-o", str(given.output / "tiny"), "--exam", str(place.data / "tiny.npz"), *common]
-        started.append(pretraining(place, tiny, given.gpus - 1, given.output / "tiny.log"))
-    _draw(given, place, PRESETS[given.preset].side, tell)
-    if started[0].wait():
-        raise SystemExit((given.output / "pretrain.log").read_text(encoding="utf-8")[-2000:])
-    results.value["pretraining"] = json.loads((place.base / "pretraining.json").read_text(encoding="utf-8"))
-    last = results.value["pretraining"][-1]
-    tell(f"pre-trained: step {last['step']}, {last['seconds']} s, {_line(last['scores'])}")
-    if len(started) > 1 and started[1].wait():
-        raise SystemExit((given.output / "tiny.log").read_text(encoding="utf-8")[-2000:])
-
-
-def _draw(given: argparse.Namespace, place: Place, side: int, tell: Any) -> None:
-    captions = place.data / "captions.parquet"
-    draw_pictures(place.pictures, captions, side=side, seed=given.world, workers=given.workers)
-    tell("pictures to fine-tune on are drawn")
 
 
 def _best(

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.scenes import chosen_alpha
+from benchmarks.scenes_runs import chosen_alpha
 
 COLUMNS: Final = (
     ("composition", "mean"), ("swaps", "swap"), ("held-out looks", "held_out"), ("consistent", "consistent_mean"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.scenes import Run, chosen_alpha, overrides_of
 from benchmarks.scenes_report import markdown, rows, spread
+from benchmarks.scenes_runs import Run, chosen_alpha, overrides_of
 from benchmarks.scenes_truth import measure
 from examples.scenes.graph import Scene, Thing
 from negagen.train.recipe import load_recipe
