@@ -21,6 +21,7 @@ from negagen.checks.surface import fold
 from negagen.errors import RuleError
 from negagen.lexicon import Lexicon, load
 from negagen.parsing import DEFAULT_PIPELINE, Parser, load_parser
+from negagen.parsing.remembered import Remembered
 from negagen.realise import realise
 from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
@@ -112,7 +113,7 @@ class Negator:
         self.k, self.seed, self.epoch, self.pooled = k, seed, epoch, pool
         self.lexicon: Lexicon = load()
         self.rules = _selected(_resolved(rules), categories)
-        self.parser: Parser = load_parser(pipeline, self.lexicon)
+        self.parser: Parser | Remembered = load_parser(pipeline, self.lexicon)
         self._explain = explain
         self._schedule = Schedule(self.rules, self.lexicon, seed)
         # Drawn from first: replacements that are made either way.
@@ -121,6 +122,7 @@ class Negator:
         self._model = model
         self._scorer = scorer
         self._kept: dict[_Row, _Pool] = {}
+        self._most_positives = _MAX_POSITIVES
         policy = POLICIES.get(blindness, POLICIES["balanced"])
         self.blinder = Blinder(self.lexicon, self.rules, replace(policy, pool=pool) if pool else policy)
 
@@ -139,6 +141,16 @@ class Negator:
         other.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in of_model)
         other._model = model
         other._arguments = {**self._arguments, "model": model}
+        return other
+
+    def parsing_by(self, parser: Parser | Remembered, *, positives: bool = True) -> Negator:
+        """This negator with another parser of the same pipeline, such as one that remembers; without `positives` it
+        makes negatives alone, the same ones.
+        """
+        other = object.__new__(Negator)
+        other.__dict__.update(self.__dict__)
+        other.parser = parser
+        other._most_positives = self._most_positives if positives else 0
         return other
 
     @cached_property
@@ -328,7 +340,7 @@ class Negator:
         self._collect(self._two_way, parse, stream, context, found, options, positives)
         if all(option.rule.category in _ONE_SIDED for option in options):
             self._collect(self._schedule, parse, stream, context, found, options, positives, last_resort=True)
-        for option in positives[:_MAX_POSITIVES]:
+        for option in positives[: self._most_positives]:
             self._emit(found, parse, fold(parse.text), context, option, {})
         group = row.text if row.group is None else row.group
         return Gathered(parse, options, stream.bits(), fold_of(group)), found, context
@@ -422,7 +434,7 @@ class Negator:
 
     def _positives(self, found: _Found, parse: Parse, folded: str, context: Context, stream: Stream) -> None:
         """Fill up with the rewordings that leave the caption true, kinds taking turns."""
-        if len(found.positives) >= _MAX_POSITIVES:
+        if len(found.positives) >= self._most_positives:
             return
         turns: Iterable[Turn] = self._schedule.positives(parse, stream)
         while turns:
@@ -435,7 +447,7 @@ class Negator:
                         found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
                         continue
                     self._emit(found, parse, folded, context, Option(active.rule, candidate, verdict), {})
-                    if len(found.positives) == _MAX_POSITIVES:
+                    if len(found.positives) == self._most_positives:
                         return
                     if len(found.positives) > emitted:
                         remaining.append(turn)
@@ -463,7 +475,7 @@ class Negator:
             text, rule.name, rule.category, edits, {"similarity": similarity, **scores}, weight=verdict.weight
         )
         if verdict.kind == "positive":
-            if len(found.positives) < _MAX_POSITIVES:
+            if len(found.positives) < self._most_positives:
                 found.positives.append(negative)
             return False
         found.negatives.append(negative)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Batch": "negagen.data.batch",
     "Batches": "negagen.data.collate",
+    "Collator": "negagen.data.blocks",
     "Feed": "negagen.data.feed",
+    "Grouped": "negagen.data.blocks",
     "HardNegatives": "negagen.data.draw",
     "HuggingFaceTokenizer": "negagen.data.tokens",
     "ImageCache": "negagen.data.cache",
     "Inputs": "negagen.data.layouts",
+    "NegativeAugmentation": "negagen.data.augmentation",
     "Order": "negagen.data.order",
     "Prepared": "negagen.data.prepared",
     "Step": "negagen.data.order",
@@ -30,17 +33,21 @@ _PUBLIC = {
     "ahead": "negagen.data.loader",
     "default_cache": "negagen.data.preparing",
     "encode": "negagen.data.tokens",
+    "grouped": "negagen.data.blocks",
     "prepare": "negagen.data.preparing",
 }
 
 __all__ = [
     "Batch",
     "Batches",
+    "Collator",
     "Feed",
+    "Grouped",
     "HardNegatives",
     "HuggingFaceTokenizer",
     "ImageCache",
     "Inputs",
+    "NegativeAugmentation",
     "Order",
     "Prepared",
     "Step",
@@ -53,11 +60,14 @@ __all__ = [
     "ahead",
     "default_cache",
     "encode",
+    "grouped",
     "prepare",
 ]
 
 if TYPE_CHECKING:
+    from negagen.data.augmentation import NegativeAugmentation
     from negagen.data.batch import Batch, Texts
+    from negagen.data.blocks import Collator, Grouped, grouped
     from negagen.data.cache import ImageCache
     from negagen.data.collate import Batches
     from negagen.data.draw import HardNegatives

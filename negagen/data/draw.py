@@ -230,3 +230,28 @@ class HardNegatives:
         texts = self._data.texts.take(self._data.negatives.texts[drawn[there]])
         ends = [0, *np.cumsum(there.sum(axis=1)).tolist()]
         return [texts[start:end] for start, end in pairwise(ends)]
+
+    def samples(self, rows: Sequence[int] | NDArray[np.integer], epoch: int = 0) -> list[dict[str, Any]]:
+        """`rows` as `negagen.data.Collator` takes them: `caption` and `negatives`, each with text, weight, category."""
+        rows = np.asarray(rows, np.int64)
+        drawn, forced = self._draw.drawn(rows, epoch)
+        there = drawn >= 0
+        found = drawn[there]
+        choices = self._data.negatives
+        weights = choices.weights[found] / (1 + np.repeat(forced, there.sum(axis=1)))
+        names = [*CATEGORIES, ""]
+        negatives = [
+            {"text": text, "weight": weight, "category": names[kind]}
+            for text, weight, kind in zip(
+                self._data.texts.take(choices.texts[found]),
+                weights.tolist(),
+                choices.kinds[found].tolist(),
+                strict=True,
+            )
+        ]
+        ends = [0, *np.cumsum(there.sum(axis=1)).tolist()]
+        captions = self._data.caption_texts(rows)
+        return [
+            {"caption": caption, "negatives": negatives[start:end]}
+            for caption, (start, end) in zip(captions, pairwise(ends), strict=True)
+        ]
