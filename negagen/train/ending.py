@@ -60,13 +60,15 @@ def trace(
     alphas: Sequence[float],
     *,
     before: Measured | None,
+    after: Measured | None,
     measure: Measure,
     tolerance: float,
 ) -> Curve:
     """Measure `model` with the weights of each alpha, and leave it with those of the one chosen.
 
-    `before` is what was measured of the base, to which retained scores are held; None measures it here where a choice
-    must be made. Raises `ModelError` if the weights cannot be mixed, `TrainingError` if no choice can be made.
+    `before` is what was measured of the base, to which retained scores are held, and `after` of the tuned model; None
+    measures them here where a choice must be made. Raises `ModelError` if the weights cannot be mixed, `TrainingError`
+    if no choice can be made.
     """
     measured: dict[float, Measured] = {}
     if len(alphas) > 1:
@@ -74,6 +76,8 @@ def trace(
         if before is not None:
             before.point(0.0)
             measured[0.0] = before
+        if after is not None and 1.0 in alphas:
+            measured[1.0] = after
     for alpha in alphas:
         if alpha not in measured:
             model.network.load_state_dict(interpolate(base, tuned, alpha))
@@ -82,7 +86,7 @@ def trace(
                 measured[alpha].point(alpha)
     chosen = alphas[0]
     if len(alphas) > 1:
-        points = [one.point(alpha) for alpha, one in measured.items()]
+        points = [one.point(alpha) for alpha, one in sorted(measured.items())]
         chosen = patching.choose(points, base=measured[0.0].point(0.0), tolerance=tolerance).alpha
     model.network.load_state_dict(interpolate(base, tuned, chosen))
     return Curve(measured, chosen, tolerance)
@@ -119,7 +123,7 @@ def patch(
             tell(name)
             return Measured(None, benchmarks.measure(model))
 
-        curve = trace(model, before, after, alphas, before=None, measure=measure, tolerance=tolerance)
+        curve = trace(model, before, after, alphas, before=None, after=None, measure=measure, tolerance=tolerance)
     card = Card(
         title=f"{Path(tuned).resolve().name}, patched at {curve.alpha:g}",
         base=base,
@@ -162,8 +166,9 @@ def conclude(model: ContrastiveModel, tuned: Tuned, measure: Measure) -> dict[st
         weights = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
         alphas = patch.alpha if isinstance(patch.alpha, tuple) else (patch.alpha,)
         curve = trace(
-            model, tuned.base, weights, alphas, before=tuned.before, measure=measure, tolerance=patch.tolerance
-        )
+            model, tuned.base, weights, alphas,
+            before=tuned.before, after=measured["tuned"], measure=measure, tolerance=patch.tolerance,
+        )  # fmt: skip
         measured["patched"] = curve.measured[curve.alpha]
         report["patching"] = curve.to_json()
         if len(curve.measured) > 1:

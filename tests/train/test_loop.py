@@ -314,3 +314,13 @@ def test_pictures_in_a_folder(folder: Path) -> None:
     one = small.job(folder, "paths", settings={"optimizer.steps": "2"})
     finetune(replace(one, inputs=Inputs([folder / "paths.parquet"], folder / "pictures")))
     assert len(losses(folder / "paths")) == 2
+
+
+def test_each_point_of_the_curve_is_measured_once(folder: Path) -> None:
+    seen: list[Progress] = []
+    report = finetune(small.job(folder, "curve", settings={"patching.alpha": "[0.0, 0.5, 1.0]"}), seen.append)
+    assert [one.detail for one in seen if one.phase == "measuring"] == ["before", "tuned", "alpha 0.5"]
+    points = {point["alpha"]: point["held_out"] for point in report["patching"]["points"]}
+    assert list(points) == [0.0, 0.5, 1.0]
+    measured = report["measured"]
+    assert (points[0.0], points[1.0]) == (measured["before"]["held_out"], measured["tuned"]["held_out"])
