@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from math import isnan, nan
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from negagen.data.batch import Batch, Texts
+from negagen.data.draw import Draw
 from negagen.data.tokens import Tokenizer, encode
+from negagen.data.trainingset import Choices
 from negagen.errors import DataError
+from negagen.seeding import key_of
 from negagen.types import CATEGORIES, Negative
 
 if TYPE_CHECKING:
@@ -118,15 +123,17 @@ class Collator:
 
     A sample is a mapping with a caption and its negatives: texts, `negagen.Negative`s, or mappings with `text` and, if
     there, `weight` and `category`, as `negagen generate` writes them and `HardNegatives.samples` gives them. The first
-    k are taken.
+    k are taken; of a pool (`generate --pool`) k are drawn, as `negagen.data.draw.Draw` does, by seed, `epoch` and the
+    sample's key. `epoch`, set in the process that made the collator, holds in all workers.
 
     Args:
         tokenizer: see `negagen.data.Tokenizer`.
         k: negatives a caption.
         caption: the samples' key of the caption.
         negatives: their key of the negatives.
-        augment: makes the negatives, where samples have none.
-        key: with `augment`, the samples' key that tells apart rows of equal captions.
+        augment: makes the negatives, where samples have none; `epoch` is then its own.
+        key: the samples' key that tells apart rows of equal captions, for draws and for `augment`.
+        seed: of draws from pools.
         others: further keys to join.
     """
 
@@ -139,10 +146,24 @@ class Collator:
         negatives: str = "negatives",
         augment: NegativeAugmentation | None = None,
         key: str | None = None,
+        seed: int = 0,
         others: Sequence[str] = (),
     ) -> None:
-        self._tokenizer, self._k, self._augment = tokenizer, k, augment
+        self._tokenizer, self._k, self._augment, self._seed = tokenizer, k, augment, seed
+        self._epoch = torch.tensor([0]).share_memory_()  # type: ignore[no-untyped-call]
         self._caption, self._negatives, self._key, self._others = caption, negatives, key, tuple(others)
+
+    @property
+    def epoch(self) -> int:
+        """What draws depend on beside seed and key; set it before each pass."""
+        return int(self._epoch[0]) if self._augment is None else self._augment.epoch
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        if self._augment is None:
+            self._epoch[0] = value
+        else:
+            self._augment.epoch = value
 
     def __call__(self, samples: Sequence[Mapping[str, Any]]) -> Grouped:
         """The samples as one. Raises `DataError` for one that lacks a key or whose negatives are none."""
@@ -150,21 +171,23 @@ class Collator:
         for at, caption in enumerate(captions):
             if not isinstance(caption, str):
                 raise DataError(f"sample {at}: {self._caption!r} is {type(caption).__name__}, but a caption is text.")
+        keys = None if self._key is None else [self._of(one, self._key, at) for at, one in enumerate(samples)]
         if self._augment is None:
-            lists = [self._of(sample, self._negatives, at) for at, sample in enumerate(samples)]
+            given = [self._of(sample, self._negatives, at) for at, sample in enumerate(samples)]
+            lists = self._chosen(
+                [[_taken(one, at) for one in found] for at, found in enumerate(given)], keys or captions
+            )
         else:
-            keys = None if self._key is None else [self._of(one, self._key, at) for at, one in enumerate(samples)]
-            lists = self._augment(captions, keys)
+            lists = [[_taken(one, at) for one in found] for at, found in enumerate(self._augment(captions, keys))]
         numbers = {text: number for number, text in enumerate(dict.fromkeys(captions))}
         negatives = torch.full((len(samples), self._k), -1, dtype=torch.int64)
         weights = torch.zeros((len(samples), self._k))
         kinds = torch.full((len(samples), self._k), -1, dtype=torch.int64)
         for at, found in enumerate(lists):
-            for place, one in enumerate(list(found)[: self._k]):
-                text, weight, category = _taken(one, at)
-                negatives[at, place] = numbers.setdefault(text, len(numbers))
-                weights[at, place] = weight
-                kinds[at, place] = _KINDS.get(category, -1)
+            for place, one in enumerate(found[: self._k]):
+                negatives[at, place] = numbers.setdefault(one.text, len(numbers))
+                weights[at, place] = one.weight
+                kinds[at, place] = one.kind
         own = torch.tensor([numbers[text] for text in captions], dtype=torch.int64)
         made = _grouped(encode(self._tokenizer, list(numbers)), own, negatives, weights, kinds)
         joined = {
@@ -172,6 +195,29 @@ class Collator:
             for name in self._others
         }
         return replace(made, others=joined)
+
+    def _chosen(self, lists: list[list[_Taken]], keys: Sequence[object]) -> list[list[_Taken]]:
+        """`lists`, those of pools replaced by what is drawn from them."""
+        rows = [row for row, found in enumerate(lists) if any(not isnan(one.draw) for one in found)]
+        if not rows:
+            return lists
+        flat = [one for row in rows for one in lists[row]]
+        choices = Choices(
+            offsets=np.cumsum([0, *(len(lists[row]) for row in rows)], dtype=np.int64),
+            texts=np.arange(len(flat), dtype=np.int32),
+            weights=np.array([one.weight for one in flat], np.float32),
+            kinds=np.array([one.kind for one in flat], np.int8),
+            starts=np.full(len(flat), -1, np.int32),
+            ends=np.full(len(flat), -1, np.int32),
+            draws=np.array([one.draw for one in flat], np.float32),
+        )
+        numbers = np.array([key_of("sample", keys[row]) for row in rows], np.uint64)
+        found, forced = Draw(choices, self._k, seed=self._seed, numbers=numbers).drawn(np.arange(len(rows)), self.epoch)
+        out = list(lists)
+        for row, indices, alone in zip(rows, found.tolist(), forced.tolist(), strict=True):
+            mine = [flat[index] for index in indices if index >= 0]
+            out[row] = [one._replace(weight=one.weight / 2) for one in mine] if alone else mine
+        return out
 
     def _of(self, sample: Mapping[str, Any], name: str, at: int) -> Any:
         try:
@@ -181,13 +227,20 @@ class Collator:
             raise DataError(f"sample {at} has no {name!r}; it has {keys}.") from error
 
 
-def _taken(one: Any, at: int) -> tuple[str, float, str]:
-    """Text, weight and category of a negative."""
+class _Taken(NamedTuple):
+    text: str
+    weight: float = 1.0
+    kind: int = -1
+    draw: float = nan
+
+
+def _taken(one: Any, at: int) -> _Taken:
     if isinstance(one, str):
-        return one, 1.0, ""
+        return _Taken(one)
     if isinstance(one, Negative):
-        return one.text, one.weight, one.category
+        return _Taken(one.text, one.weight, _KINDS.get(one.category, -1), one.scores.get("draw", nan))
     if isinstance(one, Mapping) and isinstance(one.get("text"), str):
-        weight = one.get("weight")
-        return one["text"], 1.0 if weight is None else float(weight), str(one.get("category") or "")
+        weight, draw = one.get("weight"), (one.get("scores") or {}).get("draw")
+        kind = _KINDS.get(str(one.get("category")), -1)
+        return _Taken(one["text"], 1.0 if weight is None else float(weight), kind, nan if draw is None else float(draw))
     raise DataError(f"sample {at}: a negative is {one!r}, but should be a text, or a mapping with a text in 'text'.")

@@ -61,7 +61,7 @@ class Draw:
     Args:
         choices: what there is to draw from.
         without: bool [E], which of them may not be drawn; None for none.
-        first: the number of the first row, where `choices` are of a part of the rows.
+        numbers: uint64 [N], what each row's chance depends on; None for its number.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Draw:
         categories: Categories = None,
         confidence: bool = False,
         without: NDArray[np.bool_] | None = None,
-        first: int = 0,
+        numbers: NDArray[np.uint64] | None = None,
     ) -> None:
-        self.k, self._first = k, np.uint64(first)
+        self.k, self._numbers = k, numbers
         self._choices, self._without = choices, without
         self._seed, self._purpose, self._confidence = seed, purpose, confidence
         self._weights = category_weights(categories)
@@ -95,7 +95,8 @@ class Draw:
         inside = columns < counts[:, None]
         found = (starts[:, None] + columns)[inside]
         key = np.uint64(key_of(self._purpose, self._seed, epoch))
-        numbers = ((rows.astype(np.uint64) + self._first)[:, None] * _STRIDE + columns.astype(np.uint64))[inside]
+        own_numbers = rows.astype(np.uint64) if self._numbers is None else self._numbers[rows]
+        numbers = (own_numbers[:, None] * _STRIDE + columns.astype(np.uint64))[inside]
         # The least of exponential waiting times is a weighted draw; the least k are one without repeats (Efraimidis
         # and Spirakis, "Weighted random sampling with a reservoir", 2006).
         waits = np.full(inside.shape, np.inf)

@@ -90,6 +90,31 @@ def test_batches_as_blocks(tmp_path: Path) -> None:
     assert samples[0]["negatives"][0]["category"] in CATEGORIES
 
 
+def test_of_a_pool_the_collator_draws() -> None:
+    def candidate(text: str, draw: float | None, category: str = "replace_obj") -> dict[str, Any]:
+        return {"text": text, "weight": 0.5, "category": category, "scores": {"blind": 0.0, "draw": draw}}
+
+    pool = [candidate(f"a red {animal}", 20.0) for animal in ("cat", "cow", "pig")]
+    pool += [candidate("a tiny dog", -40.0), candidate("a blue dog", 15.0, "replace_att")]
+    captions = [sample("a red dog", *pool, key=number) for number in range(200)]
+    captions.append(sample("a red dog", candidate("a tiny dog", -40.0), key=200))
+    captions.append(sample("a red dog", candidate("a tiny dog", None), "a red cat", key=201))
+    collator = Collator(TOKENIZER, 4, key="key", seed=3)
+    made = collator(captions)
+    assert made.mask[:200].sum(dim=1).tolist() == [5] * 200  # two of one category, then the third for want of others
+    assert made.kinds[:200, :3].ne(made.kinds[:200, :1]).any(dim=1).all()
+    (tiny,) = TOKENIZER(["a tiny dog"])
+    assert not (made.tokens[:200, 1:, :5] == torch.tensor(tiny)).all(dim=-1).any()
+    assert made.mask[200].tolist() == [True, True, False, False, False]
+    assert made.weights[200:].tolist() == [[0.25, 0, 0, 0], [0.5, 1, 0, 0]]
+    # By key and epoch, in whatever company.
+    assert collator(captions[7:9]).tokens.equal(made.tokens[7:9])
+    collator.epoch = 1
+    again = collator(captions)
+    assert not again.tokens.equal(made.tokens)
+    assert again.tokens[201].equal(made.tokens[201])
+
+
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return 6
