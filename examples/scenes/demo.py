@@ -1,7 +1,7 @@
 """The whole way in a few minutes on a CPU: draw, generate negatives, fine-tune with and without them, measure.
 
     python -m examples.scenes.demo
-    python -m examples.scenes.demo --steps 300 --recipe negclip --output out/demo
+    python -m examples.scenes.demo --steps 800 --recipe negclip --output out/demo
 
 The model it starts from, `examples/scenes/tiny`, was made by `examples.scenes.pretrain` without negatives: it finds
 pictures by their captions, and does not tell "a cup on a book" from "a cup behind a book". The scores are computed on
@@ -51,9 +51,9 @@ SHOWN: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=int, default=800)
-    parser.add_argument("--steps", type=int, default=120)
-    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--recipe", default="negagen")
     parser.add_argument("--output", type=Path, default=Path("out/demo"))
     given = parser.parse_args()
@@ -93,7 +93,7 @@ def main() -> None:
 def _tuned(recipe: str, negatives: Path, given: argparse.Namespace) -> Path:
     """Where the tuned model lies."""
     settings = {
-        "optimizer.steps": str(given.steps), "optimizer.lr": "5e-4", "optimizer.warmup": "10",
+        "optimizer.steps": str(given.steps), "optimizer.lr": "1e-3", "optimizer.warmup": "50",
         "batch.size": str(given.batch), "model.precision": "fp32", "patching.alpha": "none",
     }  # fmt: skip
     folder: Path = given.output / recipe
