@@ -253,11 +253,7 @@ class OpenClipTowers:
 
     def stages(self, side: Side) -> list[list[nn.Module | nn.Parameter]]:
         tower = self.network.visual if side == "vision" else self.text
-        blocks = getattr(getattr(tower, "transformer", None), "resblocks", [])
-        if not len(blocks):
-            raise ModelError(
-                f"the {side} tower of this open_clip model has no blocks that can be told apart: train it whole"
-            )
+        blocks = getattr(getattr(tower, "transformer", None), "resblocks", [])  # a ResNet has none
         inside = {id(parameter) for block in blocks for parameter in block.parameters()}
         own = tower.parameters() if tower is not self.network else self._text_parameters()
         rest = [parameter for parameter in own if id(parameter) not in inside]

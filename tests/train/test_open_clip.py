@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import torch
 
-from negagen.errors import ModelError
+from negagen.errors import ModelError, RecipeError
 from negagen.train.loop import finetune
 from negagen.train.models import load
 from negagen.train.open_clip import CONFIG, save_open_clip
@@ -74,18 +74,21 @@ def open_clip() -> Iterator[Any]:
 
 @pytest.fixture(params=[False, True], ids=["gelu", "quickgelu"])
 def folder(request: pytest.FixtureRequest, open_clip: Any, tmp_path: Path) -> Path:
+    return save(open_clip, tmp_path, copy.deepcopy(MODEL) | {"quick_gelu": request.param})
+
+
+def save(open_clip: Any, folder: Path, config: dict[str, Any]) -> Path:
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    config = copy.deepcopy(MODEL) | {"quick_gelu": request.param}
     network = open_clip.model.CLIP(**config)
     with torch.no_grad():
         for parameter in network.parameters():  # projections start so small that features are all alike
             parameter.add_(0.05 * torch.randn_like(parameter))
-    save_file(network.state_dict(), tmp_path / "open_clip_model.safetensors")
+    save_file(network.state_dict(), folder / "open_clip_model.safetensors")
     preprocess = {"mean": tiny.MEAN, "std": tiny.STD, "interpolation": "bicubic", "resize_mode": "shortest"}
-    (tmp_path / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}), encoding="utf-8")
-    return tmp_path
+    (folder / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}), encoding="utf-8")
+    return folder
 
 
 def pixels() -> torch.Tensor:
@@ -161,3 +164,16 @@ def test_a_whole_run_ends_in_a_model_of_open_clip(open_clip: Any, folder: Path) 
     )
     assert not torch.equal(own.visual.proj, load(folder).network.visual.proj)
     assert "library_name: open_clip" in (folder / "run" / "model" / "README.md").read_text()
+
+
+def test_a_tower_without_blocks_is_trained_whole(open_clip: Any, tmp_path: Path) -> None:
+    resnet = {"layers": [1, 1, 1, 1], "width": 16, "image_size": 32}
+    save(open_clip, tmp_path, copy.deepcopy(MODEL) | {"vision_cfg": resnet})
+    small.write(tmp_path / "negatives.parquet", pictures=30)
+    settings = {"optimizer.steps": "3", "patching.alpha": "0.5"}
+    report = finetune(small.job(tmp_path, "run", settings=settings, model=str(tmp_path)))
+    assert report["patching"]["alpha"] == 0.5
+    before, after = load(tmp_path).network.visual, load(tmp_path / "run" / "model").network.visual
+    assert all(not torch.equal(one, other) for one, other in zip(before.parameters(), after.parameters(), strict=True))
+    with pytest.raises(RecipeError, match="0 blocks; use train"):
+        finetune(small.job(tmp_path, "last", settings={"model.vision": "last:1"}, model=str(tmp_path)))
