@@ -140,7 +140,10 @@ def patch(
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A run that is over: where it goes, what it began with, and what cards and report say of it."""
+    """A run that is over: where it goes, what it began with, and what cards and report say of it.
+
+    `notes` is what was told of the data: pictures left out, texts cut off.
+    """
 
     output: Path
     base_name: str
@@ -149,6 +152,7 @@ class Tuned:
     recipe: Recipe
     data: Mapping[str, object] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def conclude(model: ContrastiveModel, tuned: Tuned, measure: Measure) -> dict[str, Any]:
@@ -158,7 +162,7 @@ def conclude(model: ContrastiveModel, tuned: Tuned, measure: Measure) -> dict[st
     """
     merge_lora(model)
     measured = {"before": tuned.before, "tuned": measure("tuned")}
-    report: dict[str, Any] = dict(tuned.settings)
+    report: dict[str, Any] = {**tuned.settings, "notes": list(tuned.notes)}
     patch = tuned.recipe.patching
     curve = None
     if patch.alpha is not None:

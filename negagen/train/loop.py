@@ -226,8 +226,8 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
             "captions": len(train), "held_out": len(data) - len(train),
         }  # fmt: skip
         facts = data_table([str(path) for path in job.inputs.files], {"captions": f"{len(train):,}"})
-        tuned = Tuned(job.output, job.model, base, before, recipe, facts, told)
-        report = {**conclude(model, tuned, measured), "notes": list(data.notes)}
+        tuned = Tuned(job.output, job.model, base, before, recipe, facts, told, data.notes)
+        report = conclude(model, tuned, measured)
     distributed.barrier()
     return report
 

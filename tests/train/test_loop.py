@@ -59,7 +59,7 @@ def test_a_whole_run(folder: Path) -> None:
     before, tuned = report["measured"]["before"]["held_out"], report["measured"]["tuned"]["held_out"]
     assert tuned["loss"] < before["loss"]
     assert before["pictures"] == report["held_out"] / 2
-    assert json.loads((run / "report.json").read_text())["measured"] == report["measured"]
+    assert json.loads((run / "report.json").read_text()) == report
     assert [one.step for one in seen if one.phase == "training"] == list(range(1, 31))
     assert [one.detail for one in seen if one.phase == "measuring"] == ["before", "tuned"]
     assert "transformers" in (run / "model" / "README.md").read_text()
