@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from examples.scenes.probes import CATEGORIES
 from negagen.evaluate.metrics import choice, ranks
 
-__all__ = ["HELD_OUT_CATEGORIES", "Exam", "score"]
+__all__ = ["BALANCED", "HELD_OUT_CATEGORIES", "Exam", "score"]
 
+# Those in which the wording tells nothing. A larger number is always the less likely text: who has learnt that passes
+# `replace_count` without looking, so it is told by itself and counts in no mean.
+BALANCED: Final = tuple(name for name in CATEGORIES if name != "replace_count")
 HELD_OUT_CATEGORIES: Final = ("swap_att", "replace_att")
 
 
@@ -63,8 +66,9 @@ _ARRAYS: Final = ("pixels", "probes", "kinds", "gap", "retrieval", "nouns", "nou
 
 
 def score(exam: Exam, image: NDArray[np.floating], text: NDArray[np.floating]) -> dict[str, Any]:
-    """Shares in [0, 1] of right answers; a tie is wrong. `image` [I, D] and `text` [T, D] are L2-normalised features.
+    """Shares in [0, 1] of right answers; a tie is wrong. Means, `implausible` and `plausible` are of BALANCED alone.
 
+    `image` [I, D] and `text` [T, D] are L2-normalised features.
     `consistent`: the caption and its rewording are both above the foil (SugarCrepe++'s ITT). `implausible`: of those
     probes whose true caption is the less likely text; `plausible` of the others.
     """
@@ -74,15 +78,15 @@ def score(exam: Exam, image: NDArray[np.floating], text: NDArray[np.floating]) -
     right = choice(near[:, :1], near[:, 1:2]).right
     both = choice(near[:, [0, 2]], near[:, 1:2]).right
     kinds = {name: exam.kinds == number for number, name in enumerate(exam.names)}
-    usual = exam.kinds < len(CATEGORIES)
+    usual = np.isin(exam.kinds, [exam.names.index(name) for name in BALANCED])
     unlikely = exam.gap < 0
     return {
         "accuracy": {name: float(right[chosen].mean()) for name, chosen in kinds.items()},
-        "mean": float(np.mean([right[kinds[name]].mean() for name in CATEGORIES])),
+        "mean": float(np.mean([right[kinds[name]].mean() for name in BALANCED])),
         "swap": float(np.mean([right[kinds[name]].mean() for name in ("swap_att", "swap_obj")])),
         "held_out": float(np.mean([right[kinds[f"held_out_{name}"]].mean() for name in HELD_OUT_CATEGORIES])),
         "consistent": {name: float(both[chosen].mean()) for name, chosen in kinds.items()},
-        "consistent_mean": float(np.mean([both[kinds[name]].mean() for name in CATEGORIES])),
+        "consistent_mean": float(np.mean([both[kinds[name]].mean() for name in BALANCED])),
         "implausible": float(right[usual & unlikely].mean()),
         "plausible": float(right[usual & ~unlikely].mean()),
         "implausible_share": float(unlikely[usual].mean()),
