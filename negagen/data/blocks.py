@@ -180,16 +180,21 @@ class Collator:
         else:
             lists = [[_taken(one, at) for one in found] for at, found in enumerate(self._augment(captions, keys))]
         numbers = {text: number for number, text in enumerate(dict.fromkeys(captions))}
-        negatives = torch.full((len(samples), self._k), -1, dtype=torch.int64)
-        weights = torch.zeros((len(samples), self._k))
-        kinds = torch.full((len(samples), self._k), -1, dtype=torch.int64)
-        for at, found in enumerate(lists):
-            for place, one in enumerate(found[: self._k]):
-                negatives[at, place] = numbers.setdefault(one.text, len(numbers))
-                weights[at, place] = one.weight
-                kinds[at, place] = one.kind
+        shape = len(samples), self._k
+        negatives, weights, kinds = (
+            np.full(shape, -1, np.int64),
+            np.zeros(shape, np.float32),
+            np.full(shape, -1, np.int64),
+        )
+        counts = np.fromiter((min(len(found), self._k) for found in lists), np.int64, len(lists))
+        there = np.arange(self._k) < counts[:, None]
+        flat = [one for found in lists for one in found[: self._k]]
+        negatives[there] = [numbers.setdefault(one.text, len(numbers)) for one in flat]
+        weights[there] = [one.weight for one in flat]
+        kinds[there] = [one.kind for one in flat]
         own = torch.tensor([numbers[text] for text in captions], dtype=torch.int64)
-        made = _grouped(encode(self._tokenizer, list(numbers)), own, negatives, weights, kinds)
+        found = (torch.from_numpy(values) for values in (negatives, weights, kinds))
+        made = _grouped(encode(self._tokenizer, list(numbers)), own, *found)
         joined = {
             name: default_collate([self._of(sample, name, at) for at, sample in enumerate(samples)])
             for name in self._others

@@ -88,6 +88,8 @@ class Draw:
     def drawn(self, rows: NDArray[np.integer], epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """What a call gives, and the rows (bool [B]) whose only negative gives itself away: half its weight."""
         rows = np.asarray(rows, np.int64)
+        if not self.k:
+            return np.zeros((len(rows), 0), np.int64), np.zeros(len(rows), bool)
         starts = self._choices.offsets[rows]
         counts = self._choices.offsets[rows + 1] - starts
         width = max(int(counts.max()) if len(rows) else 0, self.k)
