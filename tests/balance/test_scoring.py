@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from negagen import Negator
+from negagen import Negator, TableNegator
 from negagen.balance.fitting import fit_model
 from negagen.balance.model import BlindModel
 from negagen.balance.scoring import GapWeights, contenders, fit_scorer
 from negagen.balance.selection import Policy
+from negagen.data import HardNegatives
 from negagen.errors import InputError, ModelError
 from negagen.seeding import key_of
 from tests.balance.test_blindness import captions
@@ -73,6 +76,22 @@ def test_its_gaps_come_to_lie_around_zero(model: Path) -> None:
     after = abs(accuracy(Negator(k=2, model=model, scorer=judge), judge) - 0.5)
     assert before > 0.1
     assert after < before / 2
+
+
+def test_draws_from_a_pool_are_as_blind_to_it(model: Path, tmp_path: Path) -> None:
+    texts = [text for text, _ in captions(2 * COUNT)[COUNT:]]
+    judge = Whim()
+    missed = []
+    for scorer in (None, judge):
+        negator = Negator(k=2, model=model, scorer=scorer, pool=12)
+        path = tmp_path / f"{scorer}.parquet"
+        pq.write_table(TableNegator(negator)(pa.table({"caption": texts})), path)
+        drawn = HardNegatives.open([path], cache=tmp_path / "cache", k=2).batch(range(COUNT), epoch=1)
+        gaps = [judge.gaps(text, row) for text, row in zip(texts, drawn, strict=True) if row]
+        assert sum(map(len, gaps)) > COUNT / 2
+        missed.append(abs(float((np.concatenate(gaps) < 0).mean()) - 0.5))
+    assert missed[0] > 0.1
+    assert missed[1] < missed[0] / 2
 
 
 def test_what_comes_of_a_caption_does_not_depend_on_the_batch(model: Path) -> None:

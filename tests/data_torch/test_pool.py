@@ -16,12 +16,14 @@ from negagen import Negator
 from negagen.balance.pool import MODELS, Pool
 from negagen.balance.selection import Policy, choose
 from negagen.batch import Job, NegatorSpec, generate
+from negagen.data import Batches, Inputs, Order, View, prepare
 from negagen.data.draw import Draw, HardNegatives
 from negagen.data.epoch import draw_epoch
 from negagen.data.trainingset import Choices
 from negagen.errors import InputError
 from negagen.seeding import key_of, uniforms
 from negagen.types import CATEGORIES
+from tests.data_torch.files import WordTokenizer, dataset
 
 CAPTIONS = [
     "A brown dog chases a small white cat across the green lawn.",
@@ -142,3 +144,19 @@ def test_without_a_pool_nothing_is_drawn(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no pool to draw from.*generate --pool"):
         draw_epoch(tmp_path / "captions.parquet", tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_batches_halve_the_weight_of_one_that_gives_itself_away(tmp_path: Path) -> None:
+    path, images = dataset(tmp_path, 8)
+    table = pq.read_table(path)
+    lists = table["negatives"].to_pylist()
+    for number, row in enumerate(lists):
+        for one in row:
+            one["weight"] = 0.75
+            one["scores"]["draw"] = -60.0 if number % 2 else 60.0
+    column = pa.array(lists, table.schema.field("negatives").type)
+    pq.write_table(table.set_column(table.column_names.index("negatives"), "negatives", column), path)
+    prepared = prepare(Inputs([path], images), WordTokenizer(), View(16), cache=tmp_path / "cache")
+    batch = Batches(prepared, 1, seed=0)(next(iter(Order(prepared.rows, 8, seed=0).steps(0, 1))))
+    expected = [0.375 if row % 2 else 0.75 for row in batch.rows.tolist()]
+    assert batch.weights[:, 0].tolist() == expected
