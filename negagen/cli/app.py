@@ -10,6 +10,7 @@ from negagen.cli.audit import audit
 from negagen.cli.doctor import doctor
 from negagen.cli.draw import draw
 from negagen.cli.evaluate import evaluate
+from negagen.cli.exchange import export, import_
 from negagen.cli.finetune import finetune
 from negagen.cli.fit import fit
 from negagen.cli.generate import generate
@@ -37,6 +38,8 @@ app.command()(audit)
 app.command()(finetune)
 app.command()(patch)
 app.command()(evaluate)
+app.command()(export)
+app.command("import")(import_)
 app.add_typer(rules, name="rules")
 app.command()(doctor)
 
