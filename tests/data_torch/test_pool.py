@@ -153,7 +153,7 @@ def test_batches_halve_the_weight_of_one_that_gives_itself_away(tmp_path: Path) 
     for number, row in enumerate(lists):
         for one in row:
             one["weight"] = 0.75
-            one["scores"]["draw"] = -60.0 if number % 2 else 60.0
+            one["scores"] = {"draw": -60.0 if number % 2 else 60.0}
     column = pa.array(lists, table.schema.field("negatives").type)
     pq.write_table(table.set_column(table.column_names.index("negatives"), "negatives", column), path)
     prepared = prepare(Inputs([path], images), WordTokenizer(), View(16), cache=tmp_path / "cache")
