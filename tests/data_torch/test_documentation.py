@@ -8,7 +8,8 @@ import pytest
 from tests.data_torch.files import caption, folder_of_pictures, negative, negatives_of, rows, write
 from tests.train import tiny
 
-PAGE = Path(__file__).parents[2] / "docs" / "data.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "data.md"
 
 
 def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +28,16 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(batch) == 256  # type: ignore[arg-type]
     assert batch.negatives.min() >= 0  # type: ignore[attr-defined]
     assert len(names["negatives"][17]) == 4  # type: ignore[index]
+
+
+def test_the_code_of_the_page_on_new_negatives_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = DOCS / "on_the_fly.md"
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL))
+    tiny.clip(tmp_path / "clip")
+    write(tmp_path / "pool.parquet", rows(30))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(code.replace("num_workers=4", "num_workers=1"), str(page), "exec"), names)
+    batch = names["batch"]
+    assert batch.tokens.shape[:2] == (1, 5)  # type: ignore[attr-defined]
+    assert batch.mask.any()  # type: ignore[attr-defined]
