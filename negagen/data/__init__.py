@@ -2,7 +2,7 @@
 
 `prepare` reads the files once and gives what a run needs; `Batches` makes the batch of any step from it; `Order`
 says which rows a step has. The same seed gives the same batches for any number of workers, and a run that goes on
-from step n sees what an unbroken one would have seen. Nothing here knows rules or spaCy.
+from step n sees what an unbroken one would have seen. Nothing here but `NegativeAugmentation` knows rules or spaCy.
 """
 
 from __future__ import annotations
