@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pyarrow.csv as pcsv
 import pyarrow.json as pjson
 import pyarrow.parquet as pq
 
+from negagen.batch import remote
 from negagen.errors import InputError
 
 FORMATS = {
@@ -32,7 +33,8 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+_COMPRESSED = tuple(_CODECS)
 _BLOCK = 4 << 20
 
 
@@ -55,17 +57,17 @@ class InputFile:
     groups: tuple[int, ...] = ()
 
 
-def format_of(path: Path) -> str | None:
+def format_of(path: Path | str) -> str | None:
     """ "parquet", "csv", "tsv" or "jsonl" by the name's ending, or None. Text may be compressed (.csv.gz)."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         inner = FORMATS.get(suffixes[-2]) if len(suffixes) > 1 else None
         return inner if inner != "parquet" else None
     return FORMATS.get(suffixes[-1]) if suffixes else None
 
 
-def survey(path: Path) -> InputFile:
-    """Look through one file. Parquet: its footer alone; text: all of it, once.
+def survey(path: Path | str) -> InputFile:
+    """Look through one file, or the object at an address (a text). Parquet: its footer alone; text: all of it, once.
 
     Raises:
         InputError: the file is missing, of no known format, or cannot be read as what its name says.
@@ -77,7 +79,7 @@ def survey(path: Path) -> InputFile:
             " (text also as .csv.gz and the like)."
         )
     with explained(path):
-        size = path.stat().st_size
+        size = remote.size_of(str(path)) if remote.is_remote(path) else Path(path).stat().st_size
         if kind == "parquet":
             return _survey_parquet(path, size)
         if size == 0:
@@ -95,7 +97,7 @@ def batches(
 
     Raises `InputError` if the file cannot be read to its end, or has other contents than surveyed.
     """
-    with explained(Path(file.path)):
+    with explained(file.path):
         if file.format == "parquet":
             yield from _parquet_batches(file, row, columns, batch_rows)
         else:
@@ -117,7 +119,7 @@ _EXPECTED = {
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path | str) -> Iterator[None]:
     """Turn what pyarrow and the system raise in reading `path` into `InputError`."""
     try:
         yield
@@ -141,19 +143,38 @@ def explained(path: Path) -> Iterator[None]:
 # Parquet
 
 
-def _open_parquet(path: str) -> pq.ParquetFile:
+@contextmanager
+def _open_parquet(path: str) -> Iterator[pq.ParquetFile]:
     # Without pre_buffer a column is read page by page: one huge row group costs no more memory than a small.
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+    with ExitStack() as stack:
+        source = stack.enter_context(remote.open_binary(path)) if remote.is_remote(path) else path
+        yield stack.enter_context(pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20))
 
 
-def _survey_parquet(path: Path, size: int) -> InputFile:
+def _raw(path: Path | str) -> Any:
+    return remote.open_binary(str(path)) if remote.is_remote(path) else Path(path).open("rb")
+
+
+@contextmanager
+def _text(path: Path | str) -> Iterator[pa.NativeFile]:
+    """The file's text, decompressed by its ending."""
+    if not remote.is_remote(path):
+        with pa.input_stream(str(path), compression="detect") as stream:
+            yield stream
+        return
+    compression = _CODECS.get(Path(path).suffix.lower())
+    with remote.open_binary(str(path)) as raw, pa.input_stream(raw, compression=compression) as stream:
+        yield stream
+
+
+def _survey_parquet(path: Path | str, size: int) -> InputFile:
     with _open_parquet(str(path)) as file:
         metadata, schema = file.metadata, file.schema_arrow
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    with path.open("rb") as raw:
-        raw.seek(-8, io.SEEK_END)
+    with _raw(path) as raw:
+        raw.seek(size - 8)
         length = int.from_bytes(raw.read(4), "little")
-        raw.seek(-min(length + 8, size), io.SEEK_END)
+        raw.seek(size - min(length + 8, size))
         digest = hashlib.blake2b(raw.read(), digest_size=16).hexdigest()
     return InputFile(
         str(path),
@@ -195,8 +216,8 @@ def _csv_options(kind: str) -> tuple[Any, Any]:
     )
 
 
-def _csv_schema(path: Path, kind: str) -> pa.Schema:
-    with pa.input_stream(str(path), compression="detect") as stream:
+def _csv_schema(path: Path | str, kind: str) -> pa.Schema:
+    with _text(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         names = next(csv.reader(text, delimiter="\t" if kind == "tsv" else ","), None)
         text.detach()
@@ -211,7 +232,7 @@ def _csv_schema(path: Path, kind: str) -> pa.Schema:
 def _jsonl_blocks(path: str) -> Iterator[tuple[int, bytes]]:
     """Whole lines, about `_BLOCK` bytes at a time, with the number of the first."""
     line = 1
-    with pa.input_stream(path, compression="detect") as stream:
+    with _text(path) as stream:
         rest = b""
         first = True
         while chunk := stream.read(_BLOCK):
@@ -264,7 +285,7 @@ def _find_bad_line(path: str, first: int, block: bytes) -> None:
             raise InputError(f"{path}, line {number}: expected {_EXPECTED['jsonl']}.")
 
 
-def _jsonl_schema(path: Path) -> pa.Schema:
+def _jsonl_schema(path: Path | str) -> pa.Schema:
     merged: pa.DataType = pa.struct([])
     for line, block in _jsonl_blocks(str(path)):
         table = _jsonl_table(str(path), line, block, None)
@@ -322,14 +343,14 @@ def _text_batches(path: str, kind: str, schema: pa.Schema, columns: Sequence[str
         include_columns=columns,
     )
     with (
-        pa.input_stream(path, compression="detect") as stream,
+        _text(path) as stream,
         pcsv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert) as reader,
     ):
         yield from reader
 
 
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as raw:
+def _digest_of(path: Path | str) -> str:
+    with _raw(path) as raw:
         return hashlib.file_digest(raw, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 

@@ -16,7 +16,8 @@ from negagen.batch import schema as schemas
 from negagen.batch.executors import Done, Task, Work, executor_for
 from negagen.batch.fitting import Captions, open_reference, with_model
 from negagen.batch.parts import Parts
-from negagen.batch.plan import Plan, make_plan
+from negagen.batch.plan import Plan, make_plan, rows_of_a_part
+from negagen.batch.remote import check_upload, upload
 from negagen.batch.siblings import index_for
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import Identity, NegatorSpec
@@ -37,6 +38,9 @@ class Job:
     that look at them (None: "image", if there is such a judge). `limit` takes the first rows only; `flat`
     writes one row a negative.
 
+    `upload` is an address of fsspec (s3://bucket/out.parquet) to which the finished file goes; `output` and its parts
+    are then on the way there, on a local disk, and gone once it has arrived.
+
     `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
     "require" fails if there are none.
     """
@@ -55,6 +59,7 @@ class Job:
     resume: Resume = "auto"
     overwrite: bool = False
     limit: int | None = None
+    upload: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,12 @@ class Report:
     seconds: float
     start_seconds: float
     peak_rss: tuple[int, ...]
+    upload: str | None = None
+
+    @property
+    def written_to(self) -> str:
+        """Where the output is."""
+        return self.upload or str(self.output)
 
     @property
     def rows_per_second(self) -> float:
@@ -117,9 +128,11 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     began = time.perf_counter()
     _check_numbers(job)
     output = job.output.absolute()
-    check_target(output, [Path(given) for given in job.inputs], job.overwrite)
+    overwrite = job.overwrite or job.upload is not None
+    check_target(output, [Path(given) for given in job.inputs], overwrite)
     source = open_source(job.inputs)
-    check_target(output, [Path(file.path) for file in source.files], job.overwrite)
+    check_target(output, [Path(file.path) for file in source.files], overwrite)
+    _check_remote(job, source)
     schemas.check_caption_column(source.schema, job.column, str(source))
     if job.id_column is not None:
         schemas.check_id_column(source.schema, job.id_column, str(source))
@@ -142,18 +155,19 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     lock.acquire()
     finished = False
     try:
-        check_target(output, [], job.overwrite)  # a run that held the lock until now may have written it
+        check_target(output, [], overwrite)  # a run that held the lock until now may have written it
+        workers = max(1, min(job.workers, -(-rows // rows_of_a_part(rows))))  # no more than there are parts
         # What a single process finds while it fits, it need not find again.
         keep = job.id_column is None and reference is None
         tell = _teller(progress)
-        spec, ready = with_model(job.spec, own, folder, reference=reference, workers=job.workers, keep=keep, tell=tell)
+        spec, ready = with_model(job.spec, own, folder, reference=reference, workers=workers, keep=keep, tell=tell)
         index = (
             None
             if pictures is None or job.siblings is False
             else index_for(source, folder, column=job.column, image_id_column=pictures, rows=rows, tell=None)
         )
         work = Work(spec, source, job.column, job.id_column, pictures, index, shown)
-        with executor_for(work, job.workers, ready) as executor:
+        with executor_for(work, workers, ready) as executor:
             identity = executor.identity()
             plan = make_plan(
                 source,
@@ -175,6 +189,9 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
                 for done in executor.run(run.tasks(), folder, plan.fingerprint):
                     run.accept(done, file)
                 run.finish(file)
+        if job.upload is not None:
+            upload(output, job.upload)  # if it fails, the parts are still there
+            output.unlink()
         finished = True
     finally:
         lock.release(remove=finished or not any(folder.glob("part-*.arrow")))
@@ -187,7 +204,8 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
         resumed=run.resumed,
         seconds=now - began,
         start_seconds=started - began,
-        peak_rss=(peak_rss(), *(run.worker_peaks if job.workers > 1 else ())),
+        peak_rss=(peak_rss(), *(run.worker_peaks if workers > 1 else ())),
+        upload=job.upload,
     )
 
 
@@ -332,6 +350,13 @@ def _check_siblings(job: Job, source: Source, pictures: str | None) -> None:
         raise InputError(
             f"{source}: --siblings needs a column that names each caption's picture: give --image-id-column NAME."
         )
+
+
+def _check_remote(job: Job, source: Source) -> None:
+    if job.upload is not None:
+        check_upload(job.upload, [file.path for file in source.files], job.overwrite)
+    if job.workers > 1 and any(file.path.startswith("memory://") for file in source.files):
+        raise InputError("memory:// is the memory of one process, which workers cannot read: give --workers 1.")
 
 
 def _check_numbers(job: Job) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from negagen.batch.readers import InputFile, batches, format_of, survey
+from negagen.batch import remote
+from negagen.batch.readers import FORMATS, InputFile, batches, format_of, survey
 from negagen.batch.schema import check_id_column, is_id
 from negagen.errors import InputError
 
 _IMAGE_ID = "image_id"
+_PARQUET = tuple(ending for ending, kind in FORMATS.items() if kind == "parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Source:
 
 
 def open_source(inputs: Sequence[str | Path]) -> Source:
-    """Survey `inputs`: files, folders (their Parquet files, sorted by path) or glob patterns.
+    """Survey `inputs`: files, folders (their Parquet files, sorted by path), glob patterns, or addresses of fsspec
+    (s3://bucket/...) of any of these.
 
     Raises:
         InputError: nothing is found, a file cannot be read, or the files' columns differ.
@@ -53,18 +56,22 @@ def open_source(inputs: Sequence[str | Path]) -> Source:
     paths = [path for given in inputs for path in _expand(str(given))]
     if not paths:
         raise InputError("no input files.")
-    seen: dict[Path, Path] = {}
+    seen: dict[Path | str, Path | str] = {}
     for path in paths:
-        if other := seen.get(path.resolve()):
+        place = path.resolve() if isinstance(path, Path) else path
+        if other := seen.get(place):
             raise InputError(f"{path} is given twice" + ("." if other == path else f", also as {other}."))
-        seen[path.resolve()] = path
+        seen[place] = path
     files = tuple(survey(path) for path in paths)
     for file in files[1:]:
         _check_same(files[0], file)
     return Source(files)
 
 
-def _expand(given: str) -> list[Path]:
+def _expand(given: str) -> Sequence[Path | str]:
+    if remote.is_remote(given):
+        return remote.expand(given, _PARQUET)
+    given = remote.local(given)
     path = Path(given)
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if _is_plain(p, path) and format_of(p) == "parquet")

@@ -18,16 +18,23 @@ def generate(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Files of captions (.parquet, .csv, .tsv, .jsonl), a folder of Parquet files, or a glob.",
+            help="Files of captions (.parquet, .csv, .tsv, .jsonl), a folder of Parquet files, a glob; or s3://...",
             show_default=False,
         ),
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            help="Parquet file to write. [default: INPUT.negatives.parquet]",
+            help="Parquet file to write, also s3://bucket/out.parquet and the like. [default: INPUT.negatives.parquet]",
+            show_default=False,
+        ),
+    ] = None,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Local folder for the parts of an output that is an address. [default: the current one]",
             show_default=False,
         ),
     ] = None,
@@ -153,7 +160,7 @@ def generate(
 
     if 0 < pool < k:
         raise InputError(f"a pool of {pool} candidates a caption is smaller than --k {k}: give --pool {k} or more.")
-    target = output or default_output(inputs)
+    target, upload = _target(output, inputs, parts)
     options = {
         "k": k,
         "seed": seed,
@@ -181,6 +188,7 @@ def generate(
         resume=resume,
         overwrite=overwrite,
         limit=limit,
+        upload=upload,
     )
     with _terminable():
         try:
@@ -195,6 +203,22 @@ def generate(
         print_json(report_json(report))
     if not quiet:
         _close(report, to_stderr=as_json)
+
+
+def _target(output: str | None, inputs: list[str], parts: Path | None) -> tuple[Path, str | None]:
+    """The local file to write, and the address to upload it to."""
+    from negagen.batch.remote import is_remote, local, staged
+    from negagen.errors import InputError
+
+    if output is not None and is_remote(output):
+        return staged(output, parts or Path()), output
+    if parts is not None:
+        raise InputError("--parts FOLDER is for an output such as s3://bucket/out.parquet: others have them beside.")
+    if output is not None:
+        return Path(local(output)), None
+    if is_remote(inputs[0]):
+        raise InputError(f"{inputs[0]} is not on this machine: name the output with -o, a file or an address.")
+    return default_output([local(given) for given in inputs]), None
 
 
 def default_output(inputs: list[str]) -> Path:
@@ -217,7 +241,7 @@ def default_output(inputs: list[str]) -> Path:
 def report_json(report: Report) -> dict[str, object]:
     """What `--json` prints."""
     return {
-        "output": str(report.output),
+        "output": report.written_to,
         **report.counts.to_json(),
         "resumed_rows": report.resumed,
         "seconds": round(report.seconds, 3),
@@ -242,7 +266,7 @@ def _close(report: Report, to_stderr: bool) -> None:
         f" {report.seconds:.1f} s: {report.rows_per_second:,.0f} captions/s, at most {peak:,.0f} MiB a"
         " process."
     )
-    target.print(f"Written to {report.output}")
+    target.print(f"Written to {report.written_to}")
 
 
 def _what_is_left(target: Path) -> str:
