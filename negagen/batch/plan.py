@@ -48,6 +48,11 @@ class Plan:
         return index * self.group_rows, min((index + 1) * self.group_rows, self.rows)
 
 
+def rows_of_a_part(rows: int) -> int:
+    """Small parts keep two workers busy to the end of a small input; large ones keep the count of files low."""
+    return _SMALL_PART if rows <= _SMALL_INPUT else GROUP_ROWS
+
+
 def make_plan(
     source: Source,
     identity: Identity,
@@ -62,8 +67,7 @@ def make_plan(
 ) -> Plan:
     """The plan for the first `limit` rows of `source` (all, if None). `siblings`: how many a caption gets at most."""
     rows = source.rows if limit is None else min(limit, source.rows)
-    # Small parts keep two workers busy to the end of a small input; large ones keep the count of files low.
-    part_rows = _SMALL_PART if rows <= _SMALL_INPUT else GROUP_ROWS
+    part_rows = rows_of_a_part(rows)
     group_rows = max(64, min(GROUP_ROWS, _GROUP_BYTES // max(1, source.bytes_per_row)))
     described = {
         "schema_version": SCHEMA_VERSION,
