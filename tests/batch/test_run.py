@@ -181,6 +181,11 @@ def test_an_error_in_a_worker_comes_with_its_traceback(job: Job) -> None:
     assert "standin.py" in caught.value.__notes__[0]
 
 
+def test_no_more_workers_than_parts(job: Job) -> None:
+    report = generate(replace(job, workers=64, limit=50))  # two parts
+    assert 1 < len(report.peak_rss) <= 3
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_warning_comes_once(job: Job, workers: int) -> None:
     with pytest.warns(UserWarning, match="an old pipeline") as caught:
