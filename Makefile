@@ -14,7 +14,7 @@ WORDNET ?= /usr/share/wordnet
 .PHONY: help quickstart test lint format bench lexicon clean
 
 help:
-	@echo "make quickstart  install negagen into $(VENV) and make hard negatives from examples/captions.parquet"
+	@echo "make quickstart  install negagen into $(VENV), make hard negatives of example captions, fine-tune a small CLIP"
 	@echo "make test        install with the development tools and run the tests"
 	@echo "make lint        ruff check, ruff format --check, mypy"
 	@echo "make format      let ruff rewrite the code"
@@ -28,25 +28,26 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # A stamp is older than what it was made from: editing either file installs again.
-$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing negagen and what it needs into $(VENV) ..."
-	@$(PIP) install -qq -c constraints.txt -e .
+$(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing negagen and what training needs into $(VENV) ..."
+	@$(PIP) install -qq -c constraints.txt -e '.[train]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing negagen with its development tools into $(VENV) ..."
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
-	@touch $@ $(VENV)/.core
+	@touch $@ $(VENV)/.train
 
 $(VENV)/.lexicon: $(VENV)/.dev
 	@$(PIP) install -qq -c constraints.txt -e '.[dev,lexicon]'
 	@touch $@
 
-quickstart: $(VENV)/.core
+quickstart: $(VENV)/.train
 	@mkdir -p out
 	$(BIN)/negagen generate examples/captions.parquet --output out/negatives.parquet --overwrite
 	$(BIN)/negagen inspect out/negatives.parquet
 	$(BIN)/negagen preview "A brown dog chases a white cat across the grass."
+	$(BIN)/python -m examples.scenes.demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS)
