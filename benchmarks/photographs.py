@@ -50,7 +50,7 @@ TUNING = COMMON | {"optimizer.lr": "3e-4"}
 EXAMS = {"generic": "own negatives", "retrieval": "retrieval"}
 RUNS = {
     "clip": TUNING,
-    "negagen": TUNING | {"batch.negatives": "1", "patching.alpha": "[0.0, 0.5, 1.0]"},
+    "negagen": TUNING | {"batch.negatives": "2", "patching.alpha": "[0.0, 0.5, 1.0]"},
 }
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photographs", type=Path, help="Parquet of image_id, image, captions")
     parser.add_argument("--work", type=Path, required=True, help="an empty folder for models, runs and caches")
-    parser.add_argument("--steps", type=int, nargs=2, default=[48, 16], help="to join the towers, and to fine-tune")
+    parser.add_argument("--steps", type=int, nargs=2, default=[96, 64], help="to join the towers, and to fine-tune")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     work: Path = given.work
@@ -86,7 +86,6 @@ def main() -> None:
 
     named = {"joined": "joining", "clip": "clip", "negagen": "negagen"}
     models = [f"{name}={work / run / 'model'}" for name, run in named.items()]
-    models.append(f"negagen-unpatched={work / 'negagen' / 'tuned'}")
     stages("evaluate", "evaluate", *models, "-b", ",".join(exams(work)), "--json", work / "evaluated.json",
            "--no-cache")  # fmt: skip
     figures["evaluated"] = evaluated(json.loads((work / "evaluated.json").read_text(encoding="utf-8")))
@@ -288,7 +287,7 @@ def evaluated(report: dict[str, Any]) -> dict[str, Any]:
     return {
         "models": {
             name: {
-                exam: {"scores": one["scores"], "categories": one["categories"]}
+                exam: {"scores": one["scores"], "categories": one["categories"].get("accuracy", {})}
                 for exam, one in model["benchmarks"].items()
             }
             for name, model in report["models"].items()
