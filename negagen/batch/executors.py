@@ -1,4 +1,5 @@
-"""Who computes the parts: this process, or a pool of spawned ones. Both give the same parts.
+"""Who computes the parts: this process, or a pool of spawned ones. Both give the same parts, and
+so do Ray's actors (`negagen.batch.on_ray`).
 
 Each process builds its negator once and keeps one forward-only stream of the captions. Parts are written
 to disk by whoever computed them; only their numbers and counts travel between processes.
@@ -20,6 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+import pyarrow as pa
 
 from negagen.batch.collector import kept_from_collector
 from negagen.batch.parts import Parts
@@ -86,7 +89,7 @@ def executor_for(work: Work, workers: int, ready: NegatorLike | None = None) -> 
     return InProcess(work, ready) if workers == 1 else ProcessPool(work, workers)
 
 
-class _Maker:
+class Maker:
     """Builds the negator, then makes part after part."""
 
     def __init__(self, work: Work, ready: NegatorLike | None = None) -> None:
@@ -104,8 +107,13 @@ class _Maker:
         columns = {work.column, work.id_column, work.image_id_column, work.image_column} - {None}
         self._stream = RowStream(work.source, [name for name in columns if name is not None])
 
+    def columns(self, task: Task) -> tuple[pa.Table, Counts]:
+        """The added columns of the task's rows, and what they count to."""
+        return self._negator.columns(self._stream.read(task.start, task.stop))
+
     def make(self, task: Task, folder: Path, plan: str) -> Done:
-        table, counts = self._negator.columns(self._stream.read(task.start, task.stop))
+        """Write the task's part."""
+        table, counts = self.columns(task)
         Parts(folder, plan).write(task.index, table, counts)
         return Done(task, counts, os.getpid(), peak_rss())
 
@@ -116,7 +124,7 @@ class InProcess:
     def __init__(self, work: Work, ready: NegatorLike | None = None) -> None:
         self._work = work
         self._ready = ready
-        self._maker: _Maker | None = None
+        self._maker: Maker | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +138,7 @@ class InProcess:
     def identity(self) -> Identity:
         """What the negator says of itself."""
         if self._maker is None:
-            _repeat_warnings(self._made().identity)
+            repeat_warnings(self._made().identity)
         return self._made().identity
 
     def run(self, tasks: Iterable[Task], folder: Path, plan: str) -> Iterator[Done]:
@@ -138,9 +146,9 @@ class InProcess:
         for task in tasks:
             yield self._made().make(task, folder, plan)
 
-    def _made(self) -> _Maker:
+    def _made(self) -> Maker:
         if self._maker is None:
-            self._maker = _Maker(self._work, self._ready)
+            self._maker = Maker(self._work, self._ready)
         return self._maker
 
 
@@ -245,7 +253,7 @@ class ProcessPool:
                 " change just now? Run again."
             )
         if self._identity is None:
-            _repeat_warnings(identity)
+            repeat_warnings(identity)
         self._identity = identity
 
     def _death(self, worker: _Worker) -> WorkerError:
@@ -268,7 +276,7 @@ class ProcessPool:
         )
 
 
-def _repeat_warnings(identity: Identity) -> None:
+def repeat_warnings(identity: Identity) -> None:
     """Warn here of what was warned of there: once, not once for each worker."""
     for message in identity.warnings:
         warnings.warn(message, stacklevel=2)
@@ -278,7 +286,7 @@ def _serve(pipe: Connection, work: Work) -> None:
     """The life of a worker process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        maker = _Maker(work)
+        maker = Maker(work)
         pipe.send(maker.identity)
         while (order := pipe.recv()) is not None:
             task, folder, plan = order

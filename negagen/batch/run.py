@@ -13,14 +13,14 @@ import pyarrow as pa
 import negagen
 from negagen.balance.drawing import MOST
 from negagen.batch import schema as schemas
-from negagen.batch.executors import Done, Task, Work, executor_for
+from negagen.batch.executors import Done, Executor, Task, Work, executor_for
 from negagen.batch.fitting import Captions, open_reference, with_model
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan, rows_of_a_part
 from negagen.batch.remote import check_upload, upload
 from negagen.batch.siblings import index_for
 from negagen.batch.source import RowStream, Source, image_ids, open_source
-from negagen.batch.spec import Identity, NegatorSpec
+from negagen.batch.spec import Identity, NegatorLike, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
 from negagen.batch.target import Lock, check_target
 from negagen.batch.writer import Output
@@ -41,6 +41,9 @@ class Job:
     `upload` is an address of fsspec (s3://bucket/out.parquet) to which the finished file goes; `output` and its parts
     are then on the way there, on a local disk, and gone once it has arrived.
 
+    `executor`: "local" works in this process or, with several `workers`, in a pool of them; "ray" in as many actors of
+    the Ray cluster at `address`, or of one that is started here for the while.
+
     `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
     "require" fails if there are none.
     """
@@ -60,6 +63,8 @@ class Job:
     overwrite: bool = False
     limit: int | None = None
     upload: str | None = None
+    executor: Literal["local", "ray"] = "local"
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
             else index_for(source, folder, column=job.column, image_id_column=pictures, rows=rows, tell=None)
         )
         work = Work(spec, source, job.column, job.id_column, pictures, index, shown)
-        with executor_for(work, workers, ready) as executor:
+        with _executor(job, work, workers, ready) as executor:
             identity = executor.identity()
             plan = make_plan(
                 source,
@@ -204,7 +209,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
         resumed=run.resumed,
         seconds=now - began,
         start_seconds=started - began,
-        peak_rss=(peak_rss(), *(run.worker_peaks if workers > 1 else ())),
+        peak_rss=(peak_rss(), *(run.worker_peaks if workers > 1 or job.executor == "ray" else ())),
         upload=job.upload,
     )
 
@@ -352,16 +357,28 @@ def _check_siblings(job: Job, source: Source, pictures: str | None) -> None:
         )
 
 
+def _executor(job: Job, work: Work, workers: int, ready: NegatorLike | None) -> Executor:
+    if job.executor == "ray":
+        from negagen.batch.on_ray import RayPool
+
+        return RayPool(work, workers, job.address)
+    return executor_for(work, workers, ready)
+
+
 def _check_remote(job: Job, source: Source) -> None:
     if job.upload is not None:
         check_upload(job.upload, [file.path for file in source.files], job.overwrite)
-    if job.workers > 1 and any(file.path.startswith("memory://") for file in source.files):
+    if (job.workers > 1 or job.executor == "ray") and any(file.path.startswith("memory://") for file in source.files):
         raise InputError("memory:// is the memory of one process, which workers cannot read: give --workers 1.")
 
 
 def _check_numbers(job: Job) -> None:
     if job.workers < 1:
         raise InputError(f"--workers {job.workers}: expected 1 or more.")
+    if job.executor not in ("local", "ray"):
+        raise InputError(f"--executor {job.executor}: expected local or ray.")
+    if job.address is not None and job.executor != "ray":
+        raise InputError(f"--address {job.address}: only --executor ray connects to a cluster.")
     if job.limit is not None and job.limit < 0:
         raise InputError(f"--limit {job.limit}: expected 0 or more.")
     if job.resume not in ("auto", "never", "require"):

@@ -126,6 +126,16 @@ def generate(
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")] = 1,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option(help="Where workers run: processes here, or actors of Ray.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="A Ray cluster, such as auto or ray://head:10001. [default: started here for the run]",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         Literal["auto", "never", "require"],
         typer.Option(help="Go on with a broken-off run: if there is one, never, or it must exist."),
@@ -189,6 +199,8 @@ def generate(
         overwrite=overwrite,
         limit=limit,
         upload=upload,
+        executor=executor,
+        address=address,
     )
     with _terminable():
         try:

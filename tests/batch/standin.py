@@ -17,8 +17,8 @@ from negagen.types import Edit, Negative, Rejection, Result
 class SwapNegator:
     """One negative a caption of two words or more, a positive if its first word is "a".
 
-    `pause` seconds pass per caption; at the caption `kill_at` the process kills itself, once, leaving
-    the file `killed` behind.
+    `pause` seconds pass per caption; at the caption `kill_at` the process kills itself, once (or, with
+    `kill_again`, whenever it comes there), leaving the file `killed` behind.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class SwapNegator:
         pause: float = 0.0,
         kill_at: str | None = None,
         killed: str = "",
+        kill_again: bool = False,
         fail_at: str = "",
         warn: str = "",
     ) -> None:
@@ -35,6 +36,7 @@ class SwapNegator:
         self.pause = pause
         self.kill_at = kill_at
         self.killed = killed
+        self.kill_again = kill_again
         self.fail_at = fail_at
         if warn:
             warnings.warn(warn, stacklevel=2)
@@ -60,7 +62,7 @@ class SwapNegator:
         for text, key in zip(texts, keys, strict=True):
             if self.pause:
                 time.sleep(self.pause)
-            if self.kill_at is not None and text == self.kill_at and not Path(self.killed).exists():
+            if text == self.kill_at and text is not None and (self.kill_again or not Path(self.killed).exists()):
                 Path(self.killed).touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.fail_at and text == self.fail_at:
