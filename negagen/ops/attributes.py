@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from negagen.ops.replacement import Replacement, Site
 from negagen.types import Needs, Parse, Splice
+
+_BOUND: Final = frozenset(["aged"])
+
+
+def is_bound(parse: Parse, index: int) -> bool:
+    """Whether token `index` is the second half of a quality: "middle aged", "school aged", not "an aged man"."""
+    return parse.tokens[index].lower in _BOUND and parse.codes[index - 1 : index] in ("J", "N", "u")
 
 
 class ReplaceAttribute(Replacement):
@@ -30,6 +39,8 @@ class ReplaceAttribute(Replacement):
     def _sites(self, parse: Parse, place: tuple[int, int]) -> list[Site]:
         """A site for each sense of the attribute that can be said of the phrase's head."""
         index, number = place
+        if is_bound(parse, index):
+            return []
         unit = parse.units.get(index)
         if unit is not None:
             word, stop = unit[1].lemma, unit[0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from negagen.closed_class import POSSESSIVES
 from negagen.lexicon import Lexicon
+from negagen.ops.attributes import is_bound
 from negagen.ops.context import accepts
 from negagen.ops.pronouns import pronoun_splices
 from negagen.realise import agreement, inner_text, noun_form
@@ -158,6 +159,7 @@ class SwapAttributes:
             (number, index, *self._attribute(parse, index))
             for number, phrase in enumerate(parse.phrases)
             for index in phrase.attributes
+            if not is_bound(parse, index)
         ]
         pairs = [
             (first, second)

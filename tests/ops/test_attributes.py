@@ -13,6 +13,7 @@ from tests.ops.proposals import LEXICON, assert_fluent, candidates, rule_of, tex
         ("replace-colour", "An orange kite", {"A blue kite", "A green kite"}, {"An blue kite", "A red kite"}),
         ("replace-material", "A bowl on a metal shelf", {"A bowl on a wooden shelf"}, {"A bowl on a red shelf"}),
         ("replace-size", "A tall tower", {"A short tower"}, {"A high tower", "A big tower"}),
+        ("replace-state", "An aged man", {"A young man"}, {"A middle man"}),
         ("replace-state", "An empty street", {"A crowded street"}, {"A full street", "An crowded street"}),
     ],
 )
@@ -32,6 +33,11 @@ def test_a_contrary_of_the_class(rule: str, caption: str, may: set[str], never: 
         ("replace-colour", "Oranges in a bowl"),
         ("replace-material", "A red kite"),
         ("replace-state", "A young banana"),
+        ("replace-state", "A middle aged woman"),
+        ("replace-state", "Church aged women"),
+        ("synonym-attribute", "A middle aged woman"),
+        ("synonym-attribute", "An aged woman"),
+        ("swap-attributes", "A middle aged man and a young woman"),
     ],
 )
 def test_silent_where_no_attribute_of_the_class_stands(rule: str, caption: str) -> None:
