@@ -106,8 +106,8 @@ class ChangeVoice:
 class ChangeTense:
     """A caption's one verb between its three usual forms: "a man riding", "a man is riding", "a man rides".
 
-    Where the subject opens the caption and nothing else in it is finite. Verbs of `unless.words` tell a state, and have
-    no progressive form.
+    Where the subject opens the caption, nothing else in it is finite and no other verb stands beside the one. Verbs of
+    `unless.words` tell a state, and have no progressive form.
     """
 
     needs: ClassVar[Needs] = Needs.VERBS
@@ -124,6 +124,8 @@ class ChangeTense:
         tokens, codes = parse.tokens, parse.codes
         index = stop + 1 if codes[stop] == "B" else stop
         if index >= len(tokens) or codes[index] not in "VG" or index in parse.units:
+            return
+        if codes[index + 1 : index + 2] in ("V", "G") or _ends_in_a_verb(parse, stop):
             return
         verb = tokens[index]
         finite = [i for i, token in enumerate(tokens) if token.tag in _FINITE]
@@ -161,3 +163,14 @@ class ChangeTense:
         if any(token.lower == "of" for token in parse.tokens[first.start : first.stop]) and not first.plural:
             return None  # "two slices of pizza"
         return (stop, plural) if first.entry is not None and stop < len(parse.tokens) else None
+
+
+def _ends_in_a_verb(parse: Parse, stop: int) -> bool:
+    """Whether the subject that ends before `stop` took in the verb of its own: "a man skateboarding", read as a noun.
+
+    "An apartment building" has none: only who is alive does something.
+    """
+    last, before = parse.tokens[stop - 1], parse.tokens[stop - 2] if stop > 1 else None
+    if before is None or not last.lower.endswith("ing") or before.code != "N" or before.entry is None:
+        return False
+    return any(name.startswith(("person", "animal")) for name in before.entry.classes)
