@@ -38,6 +38,7 @@ def patch(
         float,
         typer.Option(min=0, max=1, help="How far the retained score may fall below the base's: 0.01 is one point."),
     ] = 0.01,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported model in OUTPUT.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Every point as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
@@ -73,6 +74,7 @@ def patch(
             benchmarks=Benchmarks(names(benchmarks), root, tuple(images or ())),
             tolerance=tolerance,
             device=device,
+            overwrite=overwrite,
             tell=lambda name: watch(Progress("measuring", detail=name)),
         )
     if as_json:

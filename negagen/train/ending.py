@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from negagen.errors import TrainingError
+from negagen.errors import OutputError, TrainingError
 from negagen.train import models, patching, run
 from negagen.train.distributed import process_group
-from negagen.train.export import Card, export
+from negagen.train.export import Card, check_folder, export
 from negagen.train.lora import merge_lora
 from negagen.train.measured import Benchmarks, Measured
 from negagen.train.models import ContrastiveModel
@@ -101,13 +101,17 @@ def patch(
     benchmarks: Benchmarks,
     tolerance: float = 0.01,
     device: str = "auto",
+    overwrite: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Curve:
     """Mix two models, choose as `trace` does, and export the chosen one with its curve to `output`.
 
     Raises `ModelError`, `DataError` for models that cannot be loaded or mixed, and benchmarks that are not there;
-    `TrainingError` where several alphas are given and no measure to tell them apart.
+    `OutputError` before any work if `output` is or holds one of both models, holds an exported model that `overwrite`
+    does not give up, or anything else; `TrainingError` where several alphas are given and no measure to tell them
+    apart.
     """
+    _check_output(output, base, tuned, overwrite=overwrite)
     if len(alphas) > 1 and not benchmarks.names:
         raise TrainingError(
             f"{len(alphas)} alphas are told apart by what is measured of them: give --eval with a benchmark of"
@@ -136,6 +140,18 @@ def patch(
         chosen = curve.measured[curve.alpha].point(curve.alpha)
         patching.draw(curve.points, chosen, output / "patching.png", tolerance=tolerance)
     return curve
+
+
+def _check_output(output: Path, base: str, tuned: str, *, overwrite: bool) -> None:
+    for what, name in (("base", base), ("tuned model", tuned)):
+        # Writing replaces the whole folder, so a model somewhere below it would go too.
+        if Path(name).exists() and Path(name).resolve().is_relative_to(output.resolve()):
+            raise OutputError(f"{output} is or holds the {what} {name}: name another folder with -o DIR.")
+    check_folder(output)
+    if not overwrite and output.exists() and any(output.iterdir()):
+        raise OutputError(
+            f"{output} holds an exported model: name another folder with -o DIR, or replace it with --overwrite."
+        )
 
 
 @dataclass(frozen=True, slots=True)

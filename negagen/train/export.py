@@ -76,8 +76,7 @@ def export(model: ContrastiveModel, folder: Path, card: Card) -> None:
     The folder is written aside and renamed; what lies there already is replaced if it is such an export, else it is an
     `OutputError`.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / CARD).exists():
-        raise OutputError(f"{folder} is not empty and holds no exported model: name another folder with -o DIR.")
+    check_folder(folder)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}{ASIDE}")
     shutil.rmtree(aside, ignore_errors=True)
     with explained(folder):
@@ -99,6 +98,14 @@ def export(model: ContrastiveModel, folder: Path, card: Card) -> None:
             flush(folder.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `OutputError` if `export` would not write there: a file, or a folder of something else."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file: name a folder with -o DIR.")
+    if folder.exists() and any(folder.iterdir()) and not (folder / CARD).exists():
+        raise OutputError(f"{folder} is not empty and holds no exported model: name another folder with -o DIR.")
 
 
 def _save_transformers(model: ContrastiveModel, folder: Path) -> None:

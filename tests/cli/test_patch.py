@@ -64,6 +64,27 @@ def test_one_alpha_needs_no_benchmark(run: Run, folder: Path) -> None:
     assert not (folder / "one" / "patching.png").exists()
 
 
+def test_no_input_and_no_export_is_lost(run: Run, folder: Path) -> None:
+    (folder / "base" / "README.md").write_text("a card, as an export has")
+    before = sorted((one.name, one.read_bytes()) for one in (folder / "base").iterdir())
+    (folder / "link").symlink_to(folder / "base")
+    models = (folder / "base", folder / "tuned")
+    for output in (folder / "base", folder / "tuned", folder / "link", folder / "tuned" / ".." / "base", folder):
+        ran = run("patch", *models, "-o", output, "--alpha", 0.5, "--overwrite", "-q")
+        assert ran.code == 2, output
+        assert "is or holds the" in ran.err
+    assert sorted((one.name, one.read_bytes()) for one in (folder / "base").iterdir()) == before
+
+    out = folder / "twice"
+    assert run("patch", *models, "-o", out, "--alpha", 0.5, "-q").code == 0
+    first = (out / "model.safetensors").read_bytes()
+    ran = run("patch", *models, "-o", out, "--alpha", 0.2, "-q")
+    assert (ran.code, "--overwrite" in ran.err) == (2, True)
+    assert (out / "model.safetensors").read_bytes() == first
+    assert run("patch", *models, "-o", out, "--alpha", 0.2, "--overwrite", "-q").code == 0
+    assert (out / "model.safetensors").read_bytes() != first
+
+
 def test_what_cannot_be_patched(run: Run, folder: Path) -> None:
     out = folder / "wrong"
     ran = run("patch", folder / "base", folder / "tuned", "-o", out)
