@@ -45,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:  # the last resort: a person gets one line, not a traceback
         if debug:
             raise
+        if isinstance(error, ModuleNotFoundError):
+            from negagen.cli.extras import needed_for
+
+            if found := needed_for(error):
+                _say(f"error: this needs {found[0]}: pip install 'negagen[{found[1]}]'")
+                sys.exit(2)
         _say(
             f"error: {type(error).__name__}: {error}\n"
             "This is a fault in negagen. Run it again with --debug for a traceback to report."

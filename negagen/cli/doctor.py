@@ -6,20 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from negagen.cli.extras import EXTRAS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CORE = ("spacy", "pyarrow", "numpy", "rapidfuzz", "lemminflect", "pydantic", "typer", "rich", "fsspec")
-_EXTRAS = {
-    "train": ("torch", "transformers", "safetensors", "pillow", "matplotlib"),
-    "llm": ("torch", "transformers", "openai", "jinja2"),
-    "audit": ("scikit-learn", "matplotlib"),
-    "lexicon": ("nltk",),
-    "ray": ("ray",),
-    "hf": ("datasets", "huggingface-hub"),
-    "webdataset": ("webdataset",),
-    "open-clip": ("open-clip-torch",),
-}
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False) -> None:
@@ -62,7 +54,7 @@ def examine() -> dict[str, Any]:
                 "installed": all(map(_version, names)),
                 "packages": {name: _version(name) for name in names},
             }
-            for extra, names in _EXTRAS.items()
+            for extra, names in EXTRAS.items()
         },
         "problems": [f"{name} is not installed: reinstall negagen" for name in _CORE if _version(name) is None],
     }

@@ -1,13 +1,42 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from negagen.cli.extras import EXTRAS
 from negagen.errors import ResourceError
 from tests.cli.conftest import Ran
+
+
+def declared() -> dict[str, set[str]]:
+    """The packages of every extra in pyproject.toml, extras of extras taken apart."""
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    extras: dict[str, list[str]] = tomllib.loads(project.read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+
+    def packages(extra: str) -> set[str]:
+        found = set()
+        for requirement in extras[extra]:
+            name = re.split(r"[<>=]", requirement)[0]
+            own = re.fullmatch(r"negagen\[(.*)\]", name)
+            found |= set().union(*map(packages, own[1].split(","))) if own else {name}
+        return found
+
+    return {extra: packages(extra) for extra in extras}
+
+
+def test_extras_are_those_of_the_project() -> None:
+    found = declared()
+    assert {extra: set(packages) for extra, packages in EXTRAS.items()} == {
+        extra: packages for extra, packages in found.items() if extra not in ("all", "dev")
+    }
+    assert set().union(*map(set, EXTRAS.values())) == found["all"]
 
 
 def test_all_is_well_and_has_a_path(run: Callable[..., Ran]) -> None:
@@ -18,16 +47,7 @@ def test_all_is_well_and_has_a_path(run: Callable[..., Ran]) -> None:
         assert Path(found[resource]["path"]).exists()
     assert found["pipeline"]["version"]
     assert found["packages"]["spacy"]
-    assert set(found["extras"]) == {
-        "train",
-        "llm",
-        "audit",
-        "lexicon",
-        "ray",
-        "hf",
-        "webdataset",
-        "open-clip",
-    }
+    assert set(found["extras"]) == {*declared()} - {"all", "dev"}
     assert found["problems"] == []
 
 

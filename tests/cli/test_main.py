@@ -5,7 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from negagen.errors import InputError
@@ -86,6 +89,47 @@ def test_a_fault_of_ours_is_one_line_too(run: Callable[..., Ran], monkeypatch: p
     assert ran.code == 70
     assert "ZeroDivisionError: oops" in ran.err
     assert "--debug" in ran.err
+
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+from negagen.cli import main
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "extra", "command"),
+    [
+        ("transformers", "transformers", "train", "patch one two -o out --alpha 1"),
+        ("torch", "torch", "train", "patch one two -o out --alpha 1"),
+        ("PIL", "pillow", "train", "finetune {file} --model one -o out"),
+        ("torch", "torch", "train", "evaluate one -b generic:{file}"),
+    ],
+)
+def test_a_missing_extra_is_named(tmp_path: Path, module: str, package: str, extra: str, command: str) -> None:
+    file = tmp_path / "pairs.parquet"
+    rows = [{"image": "1.jpg", "caption": "a cat", "positives": ["a cat"], "negatives": ["a dog"]}]
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    ran = python("-c", BLOCKED, module, *command.format(file=file).split())
+    assert ran.stderr.splitlines()[-1] == f"error: this needs {package}: pip install 'negagen[{extra}]'"
+    assert ran.returncode == 2
+
+
+def test_another_missing_module_is_a_fault(run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch.new'", name="torch.new")
+
+    monkeypatch.setattr("negagen.batch.survey.read_contents", broken)
+    ran = run("inspect", "x.parquet")
+    assert (ran.code, "fault in negagen" in ran.err) == (70, True)
 
 
 def test_a_terminal_without_unicode() -> None:
