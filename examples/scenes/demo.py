@@ -51,8 +51,8 @@ SHOWN: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--images", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--recipe", default="negagen")
     parser.add_argument("--output", type=Path, default=Path("out/demo"))
@@ -93,7 +93,7 @@ def main() -> None:
 def _tuned(recipe: str, negatives: Path, given: argparse.Namespace) -> Path:
     """Where the tuned model lies."""
     settings = {
-        "optimizer.steps": str(given.steps), "optimizer.lr": "1e-3", "optimizer.warmup": "50",
+        "optimizer.steps": str(given.steps), "optimizer.lr": "3e-4", "optimizer.warmup": "20",
         "batch.size": str(given.batch), "model.precision": "fp32", "patching.alpha": "none",
     }  # fmt: skip
     folder: Path = given.output / recipe
