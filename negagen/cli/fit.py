@@ -37,6 +37,9 @@ def fit(
             help="Fit for --scorer too: the folder or .gguf file of a causal language model.", show_default=False
         ),
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first N captions.", metavar="N", show_default=False)
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -67,9 +70,8 @@ def fit(
         scorer=scorer,
     )
     pictures = image_ids(source, image_id_column)
+    rows = source.rows if limit is None else min(limit, source.rows)
     with watch_fit(quiet) as tell:
-        fit_captions(negator, Captions(source, column, pictures, source.rows), output, tell)
-    typer.echo(
-        f"Fitted on {source.rows:,} captions ({f'pictures by {pictures}' if pictures else 'each its own picture'})."
-    )
+        fit_captions(negator, Captions(source, column, pictures, rows), output, tell)
+    typer.echo(f"Fitted on {rows:,} captions ({f'pictures by {pictures}' if pictures else 'each its own picture'}).")
     typer.echo(f"Written to {output}, {output.stat().st_size / (1 << 20):.1f} MiB")

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from negagen.balance.model import load_model
 from tests.cli.conftest import Ran
 
 
@@ -31,6 +32,20 @@ def test_fit_then_generate(run: Callable[..., Ran], captions: Path) -> None:
     table = pq.read_table(captions.with_name("captions.negatives.parquet"))
     assert table.num_rows == 9
     assert any(table["negatives"].to_pylist())
+
+
+def test_limit_takes_the_first(run: Callable[..., Ran], captions: Path) -> None:
+    head = captions.with_name("head.parquet")
+    pq.write_table(pq.read_table(captions).slice(0, 6), head)
+    ran = run("fit", captions, "-o", captions.with_name("limited.npz"), "--limit", 6)
+    assert ran.code == 0, ran.err
+    assert "Fitted on 6 captions" in ran.out
+    assert run("fit", head, "-o", captions.with_name("head.npz")).code == 0
+    assert run("fit", captions, "-o", captions.with_name("all.npz")).code == 0
+    limited, first, every = (
+        load_model(captions.with_name(f"{name}.npz")).fingerprint for name in ("limited", "head", "all")
+    )
+    assert limited == first != every
 
 
 def test_wrong_files(run: Callable[..., Ran], captions: Path) -> None:
