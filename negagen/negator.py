@@ -73,7 +73,7 @@ class Negator:
             (`negagen.data.HardNegatives`); 0 for none. Their score "draw" is the log weight that such a draw goes by.
 
     Raises:
-        ValueError: k or pool out of range.
+        ValueError: k or pool out of range; a model or scorer with blindness off.
         RuleError: a rule file or category that is wrong.
         PipelineError: a pipeline that is missing or has no tagger.
         ModelError: a model file that is missing or none (when it is first used).
@@ -104,6 +104,10 @@ class Negator:
             raise ValueError(f"blindness must be one of {', '.join(BLINDNESS)}, got {blindness!r}")
         if scorer is not None and blindness == "off":
             raise ValueError("a scorer needs blindness balanced or strict: with off nothing is drawn")
+        if model is not None and blindness == "off":
+            raise ValueError(
+                f"model {str(model)!r} needs blindness balanced or strict: with off nothing is drawn by it"
+            )
         rules = [rules] if isinstance(rules, str | Path | Rule) else rules
         categories = [categories] if isinstance(categories, str) else categories
         self._arguments = {

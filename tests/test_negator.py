@@ -116,6 +116,8 @@ def test_explain_fills_in_what_was_refused() -> None:
 def test_wrong_arguments_are_explained() -> None:
     with pytest.raises(ValueError, match="from 1 to 64"):
         Negator(k=0)
+    with pytest.raises(ValueError, match=r"model 'm\.npz' needs blindness"):
+        Negator(blindness="off", model="m.npz")
     with pytest.raises(RuleError, match="did you mean 'swap_obj'"):
         Negator(categories=["swap_object"])
     with pytest.raises(PipelineError, match="cannot load the spaCy pipeline 'no_such_pipeline'"):

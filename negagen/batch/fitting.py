@@ -131,10 +131,14 @@ def with_model(
     fitted: it has kept the candidates that it found on the way.
 
     Raises:
-        InputError: a reference beside a model or with blindness off; captions too few for a scorer.
+        InputError: a reference beside a model; either with blindness off; captions too few for a scorer.
         ModelError: the spec's model, or its scorer, is none.
     """
     options = spec.options
+    if options.get("model") is not None and options.get("blindness") == "off":
+        raise InputError(
+            "--model is what --blindness balanced and strict draw by, and off draws by none: leave one out."
+        )
     if reference is not None:
         if options.get("blindness", "off") == "off":
             raise InputError("--reference is for a blindness model, and --blindness off uses none: leave one out.")

@@ -50,7 +50,10 @@ def preview(
       negagen preview "A cup next to a plate" --rules my-rules/ --json
     """
     from negagen import Negator
+    from negagen.errors import InputError
 
+    if model is not None and blindness == "off":
+        raise InputError("--model is what is drawn by with --blindness balanced or strict: give one of these too.")
     negator = Negator(
         k=k,
         seed=seed,

@@ -77,6 +77,9 @@ def test_references_that_will_not_do(captions: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=wrong):
             generate(Job([small], tmp_path / "out.parquet", spec, reference=reference))
+    off = NegatorSpec({"k": 2, "blindness": "off", "model": "missing.npz"})
+    with pytest.raises(InputError, match="--model is what"):
+        generate(Job([small], tmp_path / "out.parquet", off))
     other = tmp_path / "other.parquet"
     pq.write_table(pq.read_table(captions).rename_columns(["text", "image_id"]), other)
     with pytest.raises(InputError, match=r"reference.*--column"):

@@ -79,3 +79,9 @@ def test_an_unknown_pipeline(run: Callable[..., Ran]) -> None:
     ran = run("preview", CAPTION, "--pipeline", "no_such_pipeline")
     assert ran.code == 2
     assert "no_such_pipeline" in ran.err
+
+
+def test_a_model_needs_a_draw(run: Callable[..., Ran]) -> None:
+    ran = run("preview", CAPTION, "--model", "missing.npz")
+    assert ran.code == 2
+    assert "--blindness balanced" in ran.err
