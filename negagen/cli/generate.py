@@ -154,6 +154,9 @@ def generate(
     The output has the input's rows and columns, in order, and beside them negatives, positives, status and
     reason. A run that is broken off goes on where it was when the same command is run again.
 
+    Status 0: written. 1: written, but no caption could be used: every row has the status error. 2: the input or an
+    option cannot be used.
+
     \b
     Examples:
       negagen generate captions.parquet
@@ -170,12 +173,14 @@ def generate(
 
     if 0 < pool < k:
         raise InputError(f"a pool of {pool} candidates a caption is smaller than --k {k}: give --pool {k} or more.")
+    chosen = [name.strip() for name in categories.split(",")] if categories is not None else None
+    _check_categories(chosen)
     target, upload = _target(output, inputs, parts)
     options = {
         "k": k,
         "seed": seed,
         "rules": [str(path) for path in rules] if rules else None,
-        "categories": [name.strip() for name in categories.split(",")] if categories is not None else None,
+        "categories": chosen,
         "pipeline": pipeline,
         "blindness": blindness,
         "model": None if model is None else str(model),
@@ -215,6 +220,34 @@ def generate(
         print_json(report_json(report))
     if not quiet:
         _close(report, to_stderr=as_json)
+    if warning := _all_wrong(report, column):
+        typer.echo(warning, err=True)
+        raise typer.Exit(1)
+
+
+def _check_categories(names: list[str] | None) -> None:
+    from negagen.errors import InputError
+    from negagen.types import POSITIVE_CATEGORIES
+
+    if names and all(name in POSITIVE_CATEGORIES for name in names):
+        raise InputError(
+            f"--categories {','.join(names)} makes positives only, rewordings that leave a caption true, and no"
+            " negative: name a category of negatives too, such as replace_att (`negagen rules list` has all)."
+        )
+
+
+def _all_wrong(report: Report, column: str) -> str:
+    """What to say of a run none of whose rows could be used; else ""."""
+    from negagen.batch.stats import ranked
+
+    counts = report.counts
+    if not counts.rows or counts.status["error"] < counts.rows:
+        return ""
+    reason, times = ranked(counts.reason)[0]
+    return (
+        f"warning: none of the {counts.rows:,} rows could be used: {reason!r} in {times:,} of them. Is {column!r} the"
+        " column of captions? Choose another with --column NAME."
+    )
 
 
 def _target(output: str | None, inputs: list[str], parts: Path | None) -> tuple[Path, str | None]:

@@ -90,6 +90,33 @@ def test_an_unknown_column_names_those_that_would_do(run: Callable[..., Ran], ca
     assert not captions.with_name("captions.negatives.parquet.parts").exists()
 
 
+def test_a_category_of_positives_alone_stops_before_row_one(run: Callable[..., Ran], captions: Path) -> None:
+    ran = run("generate", captions, "--categories", "paraphrase")
+    assert ran.code == 2
+    assert "--categories paraphrase makes positives only" in ran.err
+    assert not captions.with_name("captions.negatives.parquet").exists()
+    assert run("generate", captions, "--categories", "paraphrase,replace_att", "-q").code == 0
+
+
+def test_rows_that_are_all_errors_end_with_status_1(run: Callable[..., Ran], tmp_path: Path) -> None:
+    path = tmp_path / "captions.parquet"
+    pq.write_table(pa.table({"id": ["17", "18", None], "caption": ["A red bus"] * 3}), path)
+    ran = run("generate", path, "--column", "id", "-q")
+    assert ran.code == 1
+    assert ran.err == (
+        "warning: none of the 3 rows could be used: 'no words' in 2 of them. Is 'id' the column of captions?"
+        " Choose another with --column NAME.\n"
+    )
+    assert pq.read_table(path.with_name("captions.negatives.parquet"))["status"].to_pylist() == ["error"] * 3
+    assert run("generate", path, "-q", "--overwrite").code == 0
+
+
+def test_a_model_with_blindness_off_is_refused(run: Callable[..., Ran], captions: Path) -> None:
+    ran = run("generate", captions, "--model", "missing.npz", "--blindness", "off")
+    assert ran.code == 2
+    assert "--blindness balanced and strict draw by" in ran.err
+
+
 def test_bad_rules_stop_before_row_one(run: Callable[..., Ran], captions: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text("[[rule]]\nname = 3\n")
