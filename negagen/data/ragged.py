@@ -82,6 +82,8 @@ def of_columns(counts: NDArray[np.int64], texts: pa.Array, fields: dict[str, pa.
         DataError: a weight outside [0, 1].
     """
     texts = plain(texts)
+    # What a program knows of only as nulls it writes with the type null.
+    fields = {name: column for name, column in fields.items() if not pa.types.is_null(column.type)}
     usable = pc.not_equal(pc.utf8_trim_whitespace(texts), "").fill_null(False).to_numpy(zero_copy_only=False)
     weights = np.ones(len(texts), np.float32)
     if "weight" in fields:
@@ -110,6 +112,8 @@ def _draws(scores: pa.Array) -> NDArray[np.float32]:
     if not pa.types.is_struct(scores.type) or scores.type.get_field_index("draw") < 0:
         return np.full(len(scores), np.nan, np.float32)
     found = pc.struct_field(scores, "draw")
+    if pa.types.is_null(found.type):
+        return np.full(len(scores), np.nan, np.float32)
     if not pa.types.is_floating(found.type):
         raise DataError(f"the scores `draw` of negatives are {found.type}, but should be floating-point numbers.")
     draws: NDArray[np.float32] = found.cast(pa.float32()).fill_null(np.nan).to_numpy(zero_copy_only=False)

@@ -71,3 +71,14 @@ def test_fields_of_another_program() -> None:
     assert (made.kinds.tolist(), made.starts.tolist()) == ([-1], [-1])
     with pytest.raises(DataError, match="string"):
         ragged.of_lists(pa.array([[{"text": "a dog", "weight": "high"}]]))
+
+
+def test_fields_that_are_all_null_are_absent() -> None:
+    own = {"text": "a dog", "category": None, "weight": None, "edits": None, "scores": {"draw": None, "nli": None}}
+    rewritten = pa.array([[own], [], [own, own]])
+    assert pa.types.is_null(rewritten.type.value_type.field("weight").type)
+    found = ragged.of_lists(rewritten)
+    absent = ragged.of_lists(pa.array([["a dog"], [], ["a dog", "a dog"]]))
+    for field in ("counts", "weights", "kinds", "starts", "ends", "draws"):
+        np.testing.assert_array_equal(getattr(found, field), getattr(absent, field), field)
+    assert found.texts.to_pylist() == absent.texts.to_pylist()
