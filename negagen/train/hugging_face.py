@@ -64,14 +64,12 @@ def load_transformers(name: str) -> ContrastiveModel:
 
 
 def _recognise(name: str) -> tuple[Source, str]:
+    _refuse_paths(name)
     config = _read_json(name, "config.json")
     if config is None:
-        problem = (
-            "no config.json in it" if Path(name).is_dir() else "no such directory, nor a model of the hub in reach"
-        )
-        raise ModelError(
-            f"{name}: {problem}. Expected a directory written by save_pretrained or by open_clip, or a name on the "
-            "Hugging Face hub such as openai/clip-vit-base-patch32."
+        raise _nothing_at(
+            name,
+            "no config.json in it" if Path(name).is_dir() else "no such directory, nor a model of the hub in reach",
         )
     kind = config.get("model_type")
     if kind not in _KINDS:
@@ -80,6 +78,23 @@ def _recognise(name: str) -> tuple[Source, str]:
             f"{', '.join(class_name for _, class_name in _KINDS.values())}, or an open_clip model."
         )
     return _KINDS[kind]
+
+
+def _refuse_paths(name: str) -> None:
+    """Raise `ModelError` for what is no directory and no ORG/NAME: transformers would ask the hub for half a minute."""
+    if Path(name).is_dir():
+        return
+    if Path(name).exists():
+        raise _nothing_at(name, "a file, not a directory")
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise _nothing_at(name, "no such directory")
+
+
+def _nothing_at(name: str, problem: str) -> ModelError:
+    return ModelError(
+        f"{name}: {problem}. Expected a directory written by save_pretrained or by open_clip, or a name on the "
+        "Hugging Face hub such as openai/clip-vit-base-patch32."
+    )
 
 
 def _read_network(name: str, class_name: str) -> Any:

@@ -262,10 +262,24 @@ def test_a_model_of_text_alone(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_no_such_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("transformers.utils.hub.cached_file", lambda *_, **__: None)
-    with pytest.raises(ModelError, match=r"no such directory.*openai/clip-vit-base-patch32"):
-        load(tmp_path / "nothing")
+def test_no_such_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("transformers.utils.hub.cached_file", lambda name, *_, **__: asked.append(name))
+    with pytest.raises(ModelError, match=r"nor a model of the hub in reach.*openai/clip-vit-base-patch32"):
+        load("nobody/nothing")
+    assert asked == ["nobody/nothing"]
+
+
+def test_the_hub_is_not_asked_for_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("transformers.utils.hub.cached_file", lambda name, *_, **__: asked.append(name))
+    for name in ("nothing", str(tmp_path / "nothing"), "./nothing", "../nothing", "~/nothing", "runs/one/model"):
+        with pytest.raises(ModelError, match=r"no such directory\. Expected.*openai/clip-vit-base-patch32"):
+            load(name)
+    (tmp_path / "weights.bin").touch()
+    with pytest.raises(ModelError, match="a file, not a directory"):
+        load(tmp_path / "weights.bin")
+    assert not asked
 
 
 def test_float16_weights_are_trained_in_float32(tmp_path: Path) -> None:
