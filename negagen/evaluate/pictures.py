@@ -146,6 +146,6 @@ def _nearest(found: Sequence[Path], name: str, folders: Sequence[Path]) -> Path:
     if len(chosen) > 1:
         raise DataError(
             f"several pictures could be {name!r}: {chosen[0]}, {chosen[1]}. Give the folder of the right ones alone"
-            f" with --images (now {', '.join(map(str, folders))})."
+            f" with --images (of finetune and patch: --eval-images; now {', '.join(map(str, folders))})."
         )
     return chosen[0]

@@ -65,7 +65,7 @@ def _none_found(benchmark: Benchmark, encoder: Encoder, skipped: Counter[str]) -
     said = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
     raise DataError(
         f"{benchmark.name}: none of its pictures can be scored ({said}). The first is {first.name!r}; looked for in"
-        f" {looked}. Give the folder of its pictures with --images DIR."
+        f" {looked}. Give the folder of its pictures with --images DIR (of finetune and patch: --eval-images DIR)."
     )
 
 

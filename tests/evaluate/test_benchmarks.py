@@ -352,7 +352,7 @@ def test_zero_shot_folders(tmp_path: Path) -> None:
 def test_unknown_names_get_the_nearest() -> None:
     with pytest.raises(DataError, match="did you mean 'winoground'"):
         open_benchmark("winogrund", ".")
-    with pytest.raises(DataError, match="--root"):
+    with pytest.raises(DataError, match=r"--root.*--eval-root"):
         open_benchmark("winoground")
 
 

@@ -125,7 +125,7 @@ def test_missing_and_broken_pictures_are_skipped_and_said(tmp_path: Path) -> Non
     assert (found.asked, found.missing, found.extent) == (1, 2, "1 of 3 items")
     assert found.to_json()["subset"]
     (folder / "here.png").unlink()
-    with pytest.raises(DataError, match=r"here\.png.*--images"):
+    with pytest.raises(DataError, match=r"here\.png.*--images.*--eval-images"):
         run(Oracle(), f"generic:{path}", images=folder)
 
 

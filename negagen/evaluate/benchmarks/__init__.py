@@ -202,7 +202,10 @@ def open_benchmark(name: str, root: Path | str | None = None) -> Benchmark:
         found = _own(kind, rest)
     elif name in KNOWN:
         if root is None:
-            raise DataError(f"{name} is read from a folder: give it with --root DIR (`negagen evaluate --list`).")
+            raise DataError(
+                f"{name} is read from a folder: give it with --root DIR (of finetune and patch: --eval-root DIR)."
+                " `negagen evaluate --list` shows its files."
+            )
         known = KNOWN[name]
         if missing := known.missing(Path(root)):
             raise DataError(
