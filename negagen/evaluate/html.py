@@ -16,6 +16,8 @@ _STYLE = """
 .change .pictures { flex: none; display: flex; gap: 6px; }
 .change img { width: 132px; height: 132px; object-fit: cover; border-radius: 6px; margin: 0; background: #eceef1; }
 .change .words { flex: 1; min-width: 0; }
+.change ins { background: #fbe3df; color: #97291d; font-weight: 600; }
+.change del { background: #dcf2e4; color: #1d6340; text-decoration: none; }
 td small { white-space: nowrap; }
 .up { color: #24704a; font-weight: 600; } .down { color: #b3372a; font-weight: 600; }
 .flag { background: #fbeecf; color: #7a5200; border-radius: 4px; padding: 0 5px; font-size: 12px; }
@@ -135,7 +137,7 @@ def _benchmark(report: Report, name: str, found: tuple[Comparison, ...]) -> str:
     said = [f"left out, {escape(reason)}: {count:,}" for reason, count in first.skipped.items()]
     said += [f"{escape(reason)}: {count:,}" for reason, count in first.notes.items()]
     if first.missing > 0:
-        said.insert(0, f"<b>This is a score over a subset: {first.extent}.</b>")
+        said.insert(0, f"<b>This is a score over a subset: {first.extent}</b>")
     return out + (f"<p class=note>{'; '.join(said)}.</p>" if said else "") + "</section>"
 
 
@@ -173,7 +175,7 @@ def _changes(report: Report, number: int) -> str:
     out = (
         f"<section><h2>What changed most from {escape(first)} to {escape(last)}</h2><p class=note>By how much the"
         " margin of the true over the best false candidate grew or shrank. Words that are in the false text alone are"
-        " green, those in the true alone red.</p>"
+        " red, those in the true alone green.</p>"
     )
     for one in found:
         tone = "up" if one.after > one.before else "down"

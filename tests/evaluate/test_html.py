@@ -37,7 +37,12 @@ def test_the_page_is_whole_and_fetches_nothing() -> None:
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", html)
     assert "after &amp; on" in html
     assert "<cat>" not in html
-    assert "score over a subset: 30 of 31 items" in html
+    assert "score over a subset: 30 of 31 items</b>; left out" in html
+    assert not re.search(r"\.(?:<[^>]*>)*\.", re.sub(r'src="[^"]*"', "", html))
+    # Red is what is false: what `marked` calls inserted.
+    assert re.search(r"\.change ins \{[^}]*#97291d", html)
+    assert re.search(r"\.change del \{[^}]*#1d6340", html)
+    assert "in the false text alone are red" in html
     assert html.count("data:image/jpeg") == 15
     for heading in ("Benchmarks", "Composition against retention", "What changed most", "How it was measured"):
         assert heading in html
