@@ -21,7 +21,7 @@ def declared() -> dict[str, set[str]]:
     ]
 
     def packages(extra: str) -> set[str]:
-        found = set()
+        found: set[str] = set()
         for requirement in extras[extra]:
             name = re.split(r"[<>=]", requirement)[0]
             own = re.fullmatch(r"negagen\[(.*)\]", name)
