@@ -29,7 +29,13 @@ class Columns:
     group: str | None = None
 
 
-def load(path: Path | str, columns: Columns | None = None, *, limit: int | None = None, seed: int = 0) -> Pairs:
+def load(
+    path: Path | str | Sequence[Path | str],
+    columns: Columns | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Pairs:
     """Read a file of negatives; of more than `limit` captions, a sample that `seed` fixes.
 
     Known layouts: negagen's own Parquet (one row a caption or, `--flat`, one a negative), NegCLIP's TSV
@@ -37,22 +43,36 @@ def load(path: Path | str, columns: Columns | None = None, *, limit: int | None 
     `columns`; there a negative is a string or a list of strings. Rows of one group show one picture: they are in
     `image_id`, `filepath`, `filename` or `columns.group`, or each caption is a group.
 
+    Several files of JSON, as SugarCrepe has one a category, are read as one set: a caption of one picture that
+    stands in two of them is one caption.
+
     Raises:
-        InputError: no such file, a layout that is not known, a column that is missing or holds no text.
+        InputError: no such file, a layout that is not known, a column that is missing or holds no text; several files
+            not all of which are JSON, or no file.
     """
-    path, columns = Path(path), columns or Columns()
+    paths = list(dict.fromkeys(map(Path, [path] if isinstance(path, str | Path) else path)))
+    columns = columns or Columns()
     if (columns.caption is None) != (columns.negative is None):
         raise InputError("name both the column of captions and that of negatives, or neither.")
-    if path.suffix.lower() == ".json":
-        return _load_json(path, columns, limit, seed)
-    file = survey(path)
+    others = [one for one in paths if one.suffix.lower() != ".json"]
+    if not others and paths:
+        return _load_json(paths, columns, limit, seed)
+    if len(paths) != 1:
+        raise InputError(
+            f"several files are read as one set where all are JSON, as SugarCrepe's are, and {others[0]} is not: audit"
+            " it by itself."
+            if others
+            else "no file of negatives: name at least one."
+        )
+    only = paths[0]
+    file = survey(only)
     layout = _layout(file, columns)
-    gathered = Gathered(str(path), layout.name, limit, seed)
+    gathered = Gathered(str(only), layout.name, limit, seed)
     gathered.complete = layout.name != "flat"
     names = [name for name in file.schema.names if name in layout.read]
     row = 0
     for batch in batches(file, columns=names):
-        for caption, group, negatives in _rows(batch, layout, path, row):
+        for caption, group, negatives in _rows(batch, layout, only, row):
             gathered.add(caption, group, negatives, merge=layout.name != "rows")
         row += batch.num_rows
     return gathered.pairs()
@@ -203,7 +223,15 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _load_json(path: Path, columns: Columns, limit: int | None, seed: int) -> Pairs:
+def _load_json(paths: Sequence[Path], columns: Columns, limit: int | None, seed: int) -> Pairs:
+    source = str(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+    gathered = Gathered(source, "json" if columns.caption else "sugarcrepe", limit, seed)
+    for path in paths:
+        _gather_json(path, columns, gathered)
+    return gathered.pairs()
+
+
+def _gather_json(path: Path, columns: Columns, gathered: Gathered) -> None:
     rows = read_objects(path)
     caption, negative = columns.caption or "caption", columns.negative or "negative_caption"
     # SugarCrepe has a file for each category, named after it.
@@ -216,7 +244,6 @@ def _load_json(path: Path, columns: Columns, limit: int | None, seed: int) -> Pa
                 f" --negative-column; they are {_listed(known)}."
             )
     group = columns.group or next((name for name in ("filename", "image_id", "image_file") if name in known), None)
-    gathered = Gathered(str(path), "json" if columns.caption else "sugarcrepe", limit, seed)
     for number, row in enumerate(rows):
         text = _text(row, caption, path, number)
         found = row.get(negative)
@@ -227,7 +254,6 @@ def _load_json(path: Path, columns: Columns, limit: int | None, seed: int) -> Pa
             for one in several
         ]
         gathered.add(text, row.get(group) if group else None, made, merge=True)
-    return gathered.pairs()
 
 
 def _text(row: Mapping[str, Any], name: str, path: Path, number: int) -> str | None:

@@ -68,7 +68,7 @@ class Audit:
 
 
 def audit(
-    source: Path | str | Pairs,
+    source: Path | str | Sequence[Path | str] | Pairs,
     *,
     columns: Columns | None = None,
     attacks: Sequence[str] = TRAINED,
@@ -80,7 +80,7 @@ def audit(
     folds: int = 5,
     seed: int = 0,
 ) -> Audit:
-    """Measure a file of negatives, or `Pairs`.
+    """Measure a file of negatives, several of SugarCrepe's as one set, or `Pairs`.
 
     `columns`, `limit` and `seed` are those of `load`; `attacks`, `lm`, `lm_limit` and `folds` those of `run_attacks`.
     `reference` is a file of captions to fit the n-gram language model on, `benchmarks` are files to look for overlap

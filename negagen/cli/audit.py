@@ -21,9 +21,13 @@ _STDOUT = Path("-")
 
 
 def audit(
-    file: Annotated[
-        Path,
-        typer.Argument(help="Negatives: negagen's Parquet, NegCLIP's TSV, SugarCrepe's JSON ...", show_default=False),
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="Negatives: negagen's Parquet, NegCLIP's TSV, SugarCrepe's JSON ... Several JSON files are one set.",
+            show_default=False,
+        ),
     ],
     caption_column: Annotated[
         str | None, typer.Option(help="Column of captions, in a file of any other layout.", show_default=False)
@@ -78,14 +82,14 @@ def audit(
     Examples:
       negagen audit captions.negatives.parquet --html report.html
       negagen audit captions.negatives.parquet --fail-over 0.60 --json audit.json
-      negagen audit replace_obj.json
+      negagen audit sugarcrepe/*.json
       negagen audit foils.csv --caption-column caption --negative-column foil
     """  # fmt: skip
     from negagen.audit import Columns
     from negagen.audit import audit as measure
 
     found = measure(
-        file,
+        files,
         columns=Columns(caption_column, negative_column, category_column, group_column),
         attacks=[name.strip() for name in attacks.split(",") if name.strip()],
         reference=reference,

@@ -85,6 +85,24 @@ def test_sugarcrepe_takes_its_category_from_the_name(tmp_path: Path) -> None:
     assert pairs.caption_of.tolist() == [0, 0]
 
 
+def test_sugarcrepes_files_are_one_set(tmp_path: Path) -> None:
+    swapped, replaced = tmp_path / "swap_att.json", tmp_path / "replace_att.json"
+    bus = {"filename": "1.jpg", "caption": "a red bus", "negative_caption": "a blue bus"}
+    other = {"filename": "2.jpg", "caption": "a red bus", "negative_caption": "a green bus"}
+    swapped.write_text(json.dumps({"0": bus}))
+    replaced.write_text(json.dumps({"0": {**bus, "negative_caption": "a pink bus"}, "1": other}))
+    pairs = load([swapped, replaced, swapped])
+    assert pairs.negatives == ["a blue bus", "a pink bus", "a green bus"]
+    assert pairs.categories == ["swap_att", "replace_att", "replace_att"]
+    assert pairs.caption_of.tolist() == [0, 0, 1]
+    assert pairs.groups.tolist() == [0, 1]
+    assert (pairs.rows, Path(pairs.source).name) == (3, "swap_att.json and 1 more")
+    with pytest.raises(InputError, match=r"x\.csv is not"):
+        load([swapped, tmp_path / "x.csv"])
+    with pytest.raises(InputError, match="at least one"):
+        load([])
+
+
 def test_two_columns_of_any_file(tmp_path: Path) -> None:
     text = 'good,bad,kind,picture\na dog,a cat,animal,1\n"a bus, parked",,vehicle,2\na dog,a cow,animal,1\n'
     (tmp_path / "x.csv").write_text(text)

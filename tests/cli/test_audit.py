@@ -64,6 +64,17 @@ def test_json_and_html(run: Callable[..., Ran], telling: Path, tmp_path: Path) -
     assert json.loads(again.out) == found
 
 
+def test_several_files_are_one_set(run: Callable[..., Ran], tmp_path: Path) -> None:
+    halves = [tmp_path / "swap_att.json", tmp_path / "replace_att.json"]
+    for path, texts in zip(halves, (CAPTIONS[::2], CAPTIONS[1::2]), strict=True):
+        rows = [{"caption": text, "negative_caption": f"{text} too", "filename": text} for text in texts]
+        path.write_text(json.dumps(dict(enumerate(rows))))
+    ran = run("audit", *halves, "--attacks", "surface")
+    assert ran.code == 0, ran.err
+    assert f"swap_att.json and 1 more: {len(CAPTIONS)} pairs" in ran.out
+    assert "replace_att " in ran.out
+
+
 def test_a_language_model_from_a_folder(run: Callable[..., Ran], telling: Path, tmp_path: Path) -> None:
     from tests.judges.models import save_causal
 
