@@ -86,9 +86,7 @@ def main() -> None:
         scores[name] = Questions.of(exam, tokenizer).ask(model)
     print()
     print(_table(scores))
-    print(
-        "\nThe base has seen far more pictures, and a short run on few costs it something: compare the last two columns."
-    )
+    print("\nThe base has seen far more pictures, and a short run on few costs it some: compare the last two columns.")
     took = time.monotonic() - began
     print(f"\n{took:.0f} s on {torch.get_num_threads()} threads. docs/scenes.md has the whole experiment.")
 
