@@ -230,6 +230,7 @@ class _Run:
         self._parts = parts
         self._progress = progress
         self._done: dict[int, Counts] = {}
+        self._rows_done = 0
         self._rows = RowStream(source, batch_rows=min(2048, plan.group_rows))
         self._groups_written = 0
         self._part: tuple[int, pa.Table] | None = None
@@ -254,17 +255,17 @@ class _Run:
         folder, plan = self._parts.folder, self._plan
         for aside in folder.glob("*.tmp"):
             aside.unlink()
-        found = sorted(folder.glob("part-*.arrow"))
+        found = set(folder.glob("part-*.arrow"))
         if self._job.resume == "never":
             for path in found:
                 path.unlink()
-            found = []
+            found = set()
         for index in range(plan.parts):
             start, stop = plan.part(index)
             if self._parts.path(index) in found:
                 counts = self._parts.counts(index, stop - start)
                 if counts is not None:
-                    self._done[index] = counts
+                    self._take(index, counts)
         if found and not self._done:
             raise ResumeError(
                 f"{folder} holds {len(found)} parts of a run with other settings, input or version. Either"
@@ -272,7 +273,7 @@ class _Run:
             )
         if self._job.resume == "require" and not self._done:
             raise ResumeError(f"--resume require: {folder} holds no parts. Start afresh with --resume auto.")
-        self.resumed = sum(counts.rows for counts in self._done.values())
+        self.resumed = self._rows_done
 
     def tasks(self) -> list[Task]:
         """What is left to do, in order."""
@@ -280,9 +281,13 @@ class _Run:
 
     def accept(self, done: Done, file: Output) -> None:
         """Take note of a part, and write what it completes."""
-        self._done[done.task.index] = done.counts
+        self._take(done.task.index, done.counts)
         self._peaks[done.pid] = done.peak_rss
         self.write_what_is_done(file)
+
+    def _take(self, index: int, counts: Counts) -> None:
+        self._done[index] = counts
+        self._rows_done += counts.rows
 
     def write_what_is_done(self, file: Output) -> None:
         """Write each row group whose parts are all there and whose predecessors are written."""
@@ -313,8 +318,7 @@ class _Run:
     def _tell(self) -> None:
         if self._progress is not None:
             written = min(self._groups_written * self._plan.group_rows, self._plan.rows)
-            done = sum(counts.rows for counts in self._done.values())
-            self._progress(Progress(self._plan.rows, done, self.resumed, written))
+            self._progress(Progress(self._plan.rows, self._rows_done, self.resumed, written))
 
 
 def _footer(identity: Identity, plan: Plan, column: str, flat: bool) -> dict[str, object]:
