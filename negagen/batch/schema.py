@@ -99,45 +99,36 @@ def check_caption_column(source: pa.Schema, column: str, where: str) -> None:
         if suggestions
         else " It has no column of text at all."
     )
-    found = source.get_all_field_indices(column)
-    if not found:
-        raise InputError(f"{where} has no column {column!r}.{hint}")
-    if len(found) > 1:
-        raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
-    kind = source.field(found[0]).type
+    kind = _kind_of(source, column, where, f"{where} has no column {column!r}.{hint}")
     if not is_text(kind):
         raise InputError(f"column {column!r} of {where} is {kind}, but captions are strings.{hint}")
+
+
+def _kind_of(source: pa.Schema, column: str, where: str, missing: str) -> pa.DataType:
+    """The type of the one column of that name. Raises `InputError`: `missing`, or that there are several."""
+    found = source.get_all_field_indices(column)
+    if not found:
+        raise InputError(missing)
+    if len(found) > 1:
+        raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
+    return source.field(found[0]).type
 
 
 def check_id_column(source: pa.Schema, column: str, where: str, option: str = "--id-column") -> None:
     """Raise `InputError` unless `column` stands there once and holds strings or integers."""
     suggestions = [field.name for field in source if is_text(field.type) or pa.types.is_integer(field.type)]
-    found = source.get_all_field_indices(column)
-    if not found:
-        raise InputError(
-            f"{where} has no column {column!r} for the ids. Columns that would do:"
-            f" {', '.join(map(repr, suggestions)) or 'none'}; or leave {option} out."
-        )
-    if len(found) > 1:
-        raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
-    kind = source.field(found[0]).type
+    would_do = f"Columns that would do: {', '.join(map(repr, suggestions)) or 'none'}"
+    missing = f"{where} has no column {column!r} for the ids. {would_do}; or leave {option} out."
+    kind = _kind_of(source, column, where, missing)
     if not is_id(kind):
-        raise InputError(
-            f"column {column!r} of {where} is {kind}, but ids are strings or integers. Columns that would"
-            f" do: {', '.join(map(repr, suggestions)) or 'none'}."
-        )
+        raise InputError(f"column {column!r} of {where} is {kind}, but ids are strings or integers. {would_do}.")
 
 
 def check_image_column(source: pa.Schema, column: str, where: str) -> None:
     """Raise `InputError` unless `column` stands there once and holds pictures: paths, bytes, or structs of both."""
     suggestions = [field.name for field in source if is_image(field.type)]
-    found = source.get_all_field_indices(column)
     would_do = f"Columns that would do: {', '.join(map(repr, suggestions)) or 'none'}; name one with --image-column."
-    if not found:
-        raise InputError(f"{where} has no column {column!r} for the pictures. {would_do}")
-    if len(found) > 1:
-        raise InputError(f"{where} has {len(found)} columns named {column!r}: rename all but one.")
-    kind = source.field(found[0]).type
+    kind = _kind_of(source, column, where, f"{where} has no column {column!r} for the pictures. {would_do}")
     if not is_image(kind):
         raise InputError(
             f"column {column!r} of {where} is {kind}, but pictures are paths, bytes, or structs of `bytes` and `path`."
