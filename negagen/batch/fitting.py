@@ -127,8 +127,8 @@ def with_model(
     Without a reference, fewer than `ENOUGH` captions are served by the bundled model. A scorer needs weights: a model
     that has none for it gets them from a sample of the same captions. What is fitted is kept in `folder` under a name
     that changes with all that it depends on: a resumed run takes it up. `workers` processes draw
-    what a model is fitted on. With `keep`, and one worker, there is also the negator of that spec, if a model was
-    fitted: it has kept the candidates that it found on the way.
+    what a model is fitted on. With `keep`, which is for one worker, there is also the negator of that spec, if a model
+    was fitted: it has kept the candidates that it found on the way.
 
     Raises:
         InputError: a reference beside a model; either with blindness off; captions too few for a scorer.
@@ -170,7 +170,6 @@ def with_model(
     ready = None
     if not path.exists():
         if fits:
-            keep &= workers == 1
             drawer = drawer_of(negator, keep=keep) if workers == 1 else PooledDrawer(plain, workers)
             with kept_from_collector():
                 fit_captions(negator, captions, path, tell, drawer=drawer)

@@ -163,7 +163,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
         check_target(output, [], overwrite)  # a run that held the lock until now may have written it
         workers = max(1, min(job.workers, -(-rows // rows_of_a_part(rows))))  # no more than there are parts
         # What a single process finds while it fits, it need not find again.
-        keep = job.id_column is None and reference is None
+        keep = workers == 1 and job.id_column is None and reference is None
         tell = _teller(progress)
         spec, ready = with_model(job.spec, own, folder, reference=reference, workers=workers, keep=keep, tell=tell)
         index = (
