@@ -55,6 +55,17 @@ RESULTS = Path(__file__).parent / "results" / "data_loading.json"
 K, BATCH = 4, 1024
 
 
+def conditions() -> dict[str, Any]:
+    """Set torch up for one core, and say what machine this is."""
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", "This DataLoader will create")
+    return {
+        "cores": os.cpu_count(),
+        "machine": platform.processor() or platform.machine(),
+        "others' load at the beginning": round(os.getloadavg()[0], 1),
+    }
+
+
 def main() -> None:
     """Measure, print, and store the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -64,13 +75,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", "This DataLoader will create")
-    figures: dict[str, Any] = {
-        "cores": os.cpu_count(),
-        "machine": platform.processor() or platform.machine(),
-        "others' load at the beginning": round(os.getloadavg()[0], 1),
-    }
+    figures = conditions()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         figures["decoding, images/s"] = decoding(given.photos, folder, given.workers)

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +21,9 @@ from typing import Any
 import numpy as np
 import psutil
 import pyarrow.parquet as pq
-import torch
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.data_loading import byte_pairs, enlarged_tokens
+from benchmarks.data_loading import byte_pairs, conditions, enlarged_tokens
 from negagen import Negator
 from negagen.data import (
     Batches,
@@ -81,14 +77,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1_000_000, help="captions of the pool")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", "This DataLoader will create")
-    figures: dict[str, Any] = {
-        "cores": os.cpu_count(),
-        "machine": platform.processor() or platform.machine(),
-        "others' load at the beginning": round(os.getloadavg()[0], 1),
-        "NegativeAugmentation, captions a second of one core": made(given.captions),
-    }
+    figures = conditions()
+    figures["NegativeAugmentation, captions a second of one core"] = made(given.captions)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         once = read_texts([given.pool])
