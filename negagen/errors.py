@@ -7,6 +7,7 @@ NegagenError
 ├── RuleError             a rule file that does not say what to do
 ├── PipelineError         a spaCy pipeline that is missing, broken or has no tagger
 ├── ModelError            a file of a fitted or trained model that is missing, damaged or unfit
+├── LanguageModelError    a language model or server that cannot answer at all
 ├── RecipeError           a recipe file, key or value that no run can be made of
 ├── DataError             images, captions or negatives that cannot be trained or evaluated on
 ├── TrainingError         a run that cannot start or go on
@@ -46,6 +47,10 @@ class PipelineError(NegagenError):
 
 class ModelError(NegagenError):
     """A file of a fitted or trained model that is missing, damaged, or made for something else."""
+
+
+class LanguageModelError(NegagenError):
+    """A language model or a server that cannot answer any request: missing, unreachable, refused key, unknown name."""
 
 
 class RecipeError(NegagenError):

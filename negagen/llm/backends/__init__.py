@@ -1,0 +1,1 @@
+"""Language models: a server, transformers on this machine, a masked language model."""
