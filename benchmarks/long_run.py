@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def tenths(samples: Sequence[Sample]) -> list[dict[str, int]]:
     active = [one for one in samples if one.rows]
     edges = [active[round(place * (len(active) - 1) / 10)] for place in range(11)]
     found = []
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         rows = last.rows - first.rows
         found.append(
             {

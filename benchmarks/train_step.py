@@ -389,6 +389,8 @@ def main() -> None:
                     result = measure(setting, device, small=bool(given.small), source=source)
                 except torch.OutOfMemoryError:
                     result = {**asdict(setting), "error": "out of memory"}
+                except Exception as error:  # noqa: BLE001  # what fails is a result; the rest is measured all the same
+                    result = {**asdict(setting), "error": f"{type(error).__name__}: {error}"[:2000]}
                 report["results"].append(result)
                 line = {key: result.get(key) for key in ("ms", "images_per_second", "peak_gib", "text_tokens")}
                 print(

@@ -10,7 +10,7 @@ import numpy as np
 from examples.scenes.graph import Scene, Thing
 from examples.scenes.vocabulary import ALSO_SAID, COUNT_WORDS, NOUNS
 
-__all__ = ["captions", "noun_phrase", "phrase", "write_clause"]
+__all__ = ["captions", "keywords", "noun_phrase", "phrase", "write_clause"]
 
 # How a relation is said, and (second tuple) how its converse is said with the things exchanged.
 WORDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -34,6 +34,12 @@ def captions(scene: Scene, count: int, *, seed: int = 0) -> list[str]:
         if len(found) == count:
             break
     return list(found)
+
+
+def keywords(text: str, rng: np.random.Generator) -> str:
+    """The caption's words in random order, as many a picture on the web is labelled: what is there, not what is whose."""
+    words = text.lower().replace(",", "").rstrip(".").split()
+    return " ".join(words[int(place)] for place in rng.permutation(len(words)))
 
 
 def phrase(thing: Thing, rng: np.random.Generator, *, looks: float = 0.6) -> str:

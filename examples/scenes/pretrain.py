@@ -16,11 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers.utils import logging
 
+from examples.scenes.captions import keywords
 from examples.scenes.encode import Questions, image_features, load, text_features, tokens
 from examples.scenes.exam import Exam
 from examples.scenes.model import PRESETS, create
@@ -46,15 +48,19 @@ def pretrain(
     device: str = "cpu",
     workers: int = 1,
     half: bool = False,
+    shuffled: float = 0.0,
     exam: Exam | None = None,
     every: int = 1000,
     seconds: float = math.inf,
 ) -> list[dict[str, Any]]:
-    """Saves the model to `folder`; gives what it scored on the way. `seconds` bounds the training: the rate falls with
+    """Saves the model to `folder`; gives what it scored on the way. `shuffled`: share of the captions that are told as
+    their words in random order, so that there what is whose can not be learnt. `seconds` bounds the training: the rate falls with
     the larger of the shares of steps and of time that are spent."""
     size = PRESETS[preset]
     pictures, said = drawn(images, size.side, siblings=SIBLINGS, cache=cache, seed=world, workers=workers)
     pixels = torch.from_numpy(pictures).to(device)
+    rng = np.random.default_rng([world, seed])
+    said = [keywords(text, rng) if rng.random() < shuffled else text for text in said]
     create(folder, size, seed=seed)
     model, tokenizer = load(folder, device)
     ids, mask = (part.to(device) for part in tokens(tokenizer, said))
@@ -133,6 +139,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures")
     parser.add_argument("--cache", type=Path, default=Path("out/scenes/cache"), help="of drawn pictures")
     parser.add_argument("--half", action="store_true", help="save the weights as float16")
+    parser.add_argument("--shuffled", type=float, default=0.0, help="share of captions told as words in random order")
     parser.add_argument("--exam", type=Path, help="an exam's .npz, to score the model on the way")
     parser.add_argument("--every", type=int, default=1000, help="steps between scores")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long")
@@ -142,7 +149,7 @@ def main() -> None:
     history = pretrain(
         given.output, preset=given.preset, images=given.images, steps=given.steps, batch=given.batch, lr=given.lr,
         seed=given.seed, world=given.world, device=given.device, workers=given.workers,
-        cache=given.cache, half=given.half,
+        cache=given.cache, half=given.half, shuffled=given.shuffled,
         exam=Exam.load(given.exam) if given.exam else None, every=given.every, seconds=given.seconds,
     )  # fmt: skip
     (given.output / "pretraining.json").write_text(json.dumps(history) + "\n", encoding="utf-8")
