@@ -1,0 +1,149 @@
+"""The chat-completions format of OpenAI and of all servers that follow it: what is sent, what comes back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from negagen.llm.backends.retrying import TRANSIENT
+from negagen.llm.protocol import Answer, Failure, Request
+
+_IMAGES: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+_WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_CHARACTERS_A_TOKEN: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How much of the format a server takes. It starts with all, and `without` takes away what an error names."""
+
+    answer_format: Literal["json_schema", "json_object", "none"] = "json_schema"
+    limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    temperature: bool = True
+    seed: bool = True
+
+    def without(self, refusal: Refusal) -> Dialect | None:
+        """The dialect that leaves out what `refusal` names; None if it names nothing that can be left out."""
+        if self.limit == "max_tokens" and refusal.names("max_completion_tokens", "max_tokens"):
+            return replace(self, limit="max_completion_tokens")
+        if self.temperature and refusal.parameter == "temperature":
+            return replace(self, temperature=False)
+        if self.seed and refusal.parameter == "seed":
+            return replace(self, seed=False)
+        return self.looser() if refusal.names("response_format", "json_schema", "json_object") else None
+
+    def looser(self) -> Dialect | None:
+        """The dialect with the next looser format of answers; None if it asks for none already."""
+        if self.answer_format == "none":
+            return None
+        return replace(self, answer_format="json_object" if self.answer_format == "json_schema" else "none")
+
+    def lacks(self) -> tuple[str, ...]:
+        """What was taken away and changes answers, in words."""
+        return (
+            *(("response_format with a JSON schema",) if self.answer_format == "json_object" else ()),
+            *(("response_format",) if self.answer_format == "none" else ()),
+            *(() if self.temperature else ("temperature",)),
+            *(() if self.seed else ("seed",)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer with an error's status. `message` may repeat the prompt: it is looked at, never shown or stored."""
+
+    status: int
+    code: str
+    parameter: str
+    message: str
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may be answered later."""
+        return self.status in TRANSIENT and self.code != "insufficient_quota"
+
+    def names(self, *fields: str) -> bool:
+        """Whether it is about one of these fields of the request."""
+        return self.parameter in fields or any(field in self.message for field in fields)
+
+    def is_about(self, model: str) -> bool:
+        """Whether it is about the model's name."""
+        named = any(f"{mark}{model}{mark}" in self.message for mark in "'`\"")
+        return named or self.parameter == "model" or "model_not_found" in self.code
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}" + (f" ({self.code})" if self.code else "")
+
+
+def payload(model: str, request: Request, dialect: Dialect) -> dict[str, Any]:
+    """The body of a request in `dialect`."""
+    messages: list[dict[str, Any]] = [
+        {"role": message.role, "content": message.content} for message in request.messages
+    ]
+    if request.image is not None:
+        last = max(n for n, message in enumerate(request.messages) if message.role == "user")
+        url = f"data:image/{image_kind(request.image)};base64,{base64.b64encode(request.image).decode()}"
+        picture = {"type": "image_url", "image_url": {"url": url}}
+        messages[last]["content"] = [picture, {"type": "text", "text": messages[last]["content"]}]
+    body: dict[str, Any] = {"model": model, "messages": messages, dialect.limit: request.max_tokens, "stream": False}
+    if dialect.temperature:
+        body["temperature"] = request.temperature
+    if dialect.seed:
+        # Servers read a signed integer of 64 bits, some of 32.
+        body["seed"] = request.seed & 0x7FFFFFFF
+    if request.schema is not None:
+        if dialect.answer_format == "json_schema":
+            schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif dialect.answer_format == "json_object":
+            body["response_format"] = {"type": "json_object"}
+    return body
+
+
+def image_kind(image: bytes) -> str | None:
+    """The image's format by its first bytes; None if it is none that servers read."""
+    return next((kind for begin, kind in _IMAGES.items() if image.startswith(begin)), None)
+
+
+def read(body: bytes, request: Request) -> Answer | Failure | None:
+    """The answer in the body of a response with status 200; None if that is no chat completion, or not a whole one.
+
+    Where a server tells no usage, a token is counted for every 4 characters.
+    """
+    try:
+        told = json.loads(body)
+        choice = told["choices"][0]
+        message = choice["message"]
+        text = message.get("content") or ""
+        finish = str(choice.get("finish_reason") or "stop")
+        usage = told.get("usage") or {}
+        asked = usage.get("prompt_tokens") or sum(len(each.content) for each in request.messages) // _CHARACTERS_A_TOKEN
+        said = usage.get("completion_tokens") or -(-len(text) // _CHARACTERS_A_TOKEN)
+        if not isinstance(text, str):
+            return None
+        if not text and finish != "length":
+            why = finish if _WORD.match(finish) else "no text"
+            return Failure(f"the server's answer is empty ({'refusal' if message.get('refusal') else why})")
+        return Answer(text, int(asked), int(said), finish)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def refusal_of(status: int, body: bytes) -> Refusal:
+    """What a response with an error's status says, of whichever shape."""
+    try:
+        told: Any = json.loads(body)
+    except ValueError:
+        told = body.decode("utf-8", "replace")
+    inner = told.get("error", told) if isinstance(told, Mapping) else told
+    if not isinstance(inner, Mapping):
+        return Refusal(status, "", "", str(inner))
+    code, parameter = (inner.get(key) for key in ("code", "param"))
+    code = code if isinstance(code, str) else inner.get("type")
+    message = inner.get("message") or inner.get("detail") or ""
+    shown = code if isinstance(code, str) and _WORD.match(code) else ""
+    return Refusal(status, shown, parameter if isinstance(parameter, str) else "", str(message))

@@ -1,0 +1,150 @@
+"""Any server that speaks OpenAI's chat completions: vLLM, SGLang, Ollama, llama.cpp, `transformers serve`, OpenAI."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import httpx2
+
+from negagen.errors import LanguageModelError
+from negagen.llm.backends.exchange import KEYS, Exchange
+from negagen.llm.backends.retrying import Policy
+from negagen.llm.protocol import Answer, Failure, Request
+
+
+class ServerBackend:
+    """Sends requests to a server, several at a time, and again after faults that pass.
+
+    A request is sent again only after 408, 425, 429, 5xx, a cut or refused connection, a body that is not a whole chat
+    completion, or no answer in time, and no more often than `policy` says; a 429 holds back all other requests for as
+    long as the server asks. Besides, a server that refuses a field (`response_format`, `temperature`, `seed`,
+    `max_tokens`) gets that request once more without it, and every later one without it from the start: until a schema
+    has been taken, its requests go one at a time. What is left out is told by one warning.
+
+    The work is done on a thread of its own, so that `answers` can be used from any thread, from several at once, and
+    inside a running event loop. What is under way is cut when the iterator is closed or interrupted.
+
+    Args:
+        model: the model's name, as the server knows it.
+        base_url: where its paths begin, mostly with `/v1` at the end.
+        concurrency: the most requests under way.
+        timeout: seconds that one try may take.
+        policy: when to try again.
+
+    Raises:
+        LanguageModelError: the address cannot be one of such a server.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str,
+        *,
+        concurrency: int = 8,
+        timeout: float = 120.0,
+        policy: Policy | None = None,
+    ) -> None:
+        if concurrency < 1 or timeout <= 0:
+            raise LanguageModelError("concurrency must be 1 or more, and the time limit more than 0 seconds.")
+        self._model = model
+        self._address = _checked(base_url)
+        self._concurrency, self._timeout = concurrency, timeout
+        self._policy = policy or Policy()
+        self._starting = threading.Lock()
+        self._running: tuple[asyncio.AbstractEventLoop, threading.Thread, Exchange] | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """`server:` and the model's name."""
+        return f"server:{self._model}"
+
+    def parameters(self) -> Mapping[str, Any]:
+        """The model's name and where it is asked."""
+        return {"backend": "server", "model": self._model, "base_url": self._address}
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
+        """As `Backend.answers`: each as soon as it has come."""
+        if not requests:
+            return
+        results: SimpleQueue[tuple[int, Answer | Failure] | None] = SimpleQueue()
+        loop, exchange = self._started()
+        running = asyncio.run_coroutine_threadsafe(self._all(exchange, requests, results), loop)
+        ended = False
+        try:
+            while (item := results.get()) is not None:
+                yield item
+            ended = True
+            running.result()
+        finally:
+            running.cancel()
+            while not ended and results.get() is not None:
+                pass
+
+    def close(self) -> None:
+        """End connections and the thread."""
+        with self._starting:
+            self._closed = True
+            running, self._running = self._running, None
+        if running is not None:
+            loop, thread, exchange = running
+            asyncio.run_coroutine_threadsafe(exchange.close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def _started(self) -> tuple[asyncio.AbstractEventLoop, Exchange]:
+        with self._starting:
+            if self._closed:
+                raise LanguageModelError(f"{self.name} was closed: open it again to ask it.")
+            if self._running is None:
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=loop.run_forever, name="negagen-llm", daemon=True)
+                thread.start()
+                key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
+                exchange = Exchange(
+                    self._model, self._address, key,
+                    concurrency=self._concurrency, timeout=self._timeout, policy=self._policy,
+                )  # fmt: skip
+                self._running = loop, thread, exchange
+            return self._running[0], self._running[2]
+
+    async def _all(
+        self, exchange: Exchange, requests: Sequence[Request], results: SimpleQueue[tuple[int, Answer | Failure] | None]
+    ) -> None:
+        """Put every request's result, then None; raises the first error that makes the rest pointless."""
+        numbered = iter(enumerate(requests))
+
+        async def work() -> None:
+            for n, request in numbered:
+                results.put((n, await exchange.ask(n, request)))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._concurrency, len(requests))):
+                    group.create_task(work())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            results.put(None)
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx2.URL(base_url)
+    except httpx2.InvalidURL:
+        url = httpx2.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise LanguageModelError("--base-url must be like http://localhost:8000/v1")
+    if url.userinfo:
+        raise LanguageModelError(
+            f"--base-url must not hold a password: set the environment variable {KEYS[0]} instead."
+        )
+    if url.query:
+        raise LanguageModelError("--base-url must not hold a query: give the part before the question mark.")
+    return base_url.rstrip("/")
