@@ -1,0 +1,143 @@
+"""From slots to messages: templates and exemplars are files beside this module, in `prompts`.
+
+A conversation is the template's system block, exemplars as turns, then the question. All that does not depend on the
+question stands first, and there are only `ROTATIONS` orders of the exemplars, so that a server may keep what it made of
+these beginnings. Captions go in as JSON strings: what a caption says cannot leave its quotation marks.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Final
+
+from negagen.errors import LanguageModelError
+from negagen.llm.protocol import Message
+from negagen.llm.slots import Slot
+from negagen.seeding import Stream, key_of
+
+ROTATIONS: Final = 8
+KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"object": "thing", "attribute": "quality", "relation": "position", "action": "action", "count": "number"}
+)
+"""What a role is called in prompts."""
+
+_EXEMPLARS: Final = "exemplars.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A span of an exemplar, as templates read slots."""
+
+    span: str
+    role: str
+
+
+class Prompt:
+    """One of the prompts: "negative", "positive" or "verify".
+
+    `version` is what the file says of itself, `hash` changes with every character of template and exemplars.
+
+    Raises `LanguageModelError` if jinja2 is not installed.
+    """
+
+    def __init__(self, name: str) -> None:
+        try:
+            import jinja2
+        except ImportError as error:
+            raise LanguageModelError(
+                "--llm needs jinja2 and the back ends' packages: pip install 'negagen[llm]'"
+            ) from error
+        folder = files("negagen.llm.prompts")
+        source = (folder / f"{name}.jinja").read_text(encoding="utf-8")
+        exemplars = (folder / _EXEMPLARS).read_text(encoding="utf-8")
+        environment = jinja2.Environment(
+            undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=False
+        )
+        environment.filters["quoted"] = _quoted
+        document = tomllib.loads(exemplars)
+        self.name = name
+        self.hash = blake2b(f"{source}\x1f{exemplars}".encode(), digest_size=8).hexdigest()
+        self._template = environment.from_string(source)
+        self._shown: int = document["shown"]
+        self._exemplars: list[Mapping[str, Any]] = document[name]
+        self._beginnings: dict[int, tuple[Message, ...]] = {}
+        self.version = self._block("version", {})
+
+    def messages(self, seed: int, rotation: int, **question: Any) -> tuple[Message, ...]:
+        """The conversation that ends with this question; `rotation` counts from 0 to `ROTATIONS` - 1."""
+        return (*self._beginning(seed, rotation), Message("user", self._block("user", question)))
+
+    def _beginning(self, seed: int, rotation: int) -> tuple[Message, ...]:
+        key = key_of("exemplars", self.name, seed, rotation)
+        if key not in self._beginnings:
+            turns = [Message("system", self._block("system", {}))]
+            for exemplar in Stream(key).shuffled(self._exemplars)[: self._shown]:
+                shown = _as_shown(exemplar)
+                turns.append(Message("user", self._block("user", shown)))
+                turns.append(Message("assistant", self._block("assistant", shown)))
+            self._beginnings[key] = tuple(turns)
+        return self._beginnings[key]
+
+    def _block(self, name: str, values: Mapping[str, Any]) -> str:
+        context = self._template.new_context({"kinds": KINDS, **values})
+        return "".join(self._template.blocks[name](context)).strip()
+
+
+@cache
+def prompt(name: str) -> Prompt:
+    """The prompt of that name, read once."""
+    return Prompt(name)
+
+
+def question_of(slots: Sequence[Slot]) -> dict[str, Any]:
+    """What the templates of replacements ask about: slots of one caption."""
+    return {"caption": slots[0].text, "slots": slots, "wanted": max(slot.wanted for slot in slots)}
+
+
+def edits_schema(spans: int, *, reasons: bool, most: int) -> dict[str, Any]:
+    """The JSON schema of an answer about so many spans."""
+    properties: dict[str, Any] = {
+        "span": {"type": "integer", "minimum": 1, "maximum": spans},
+        "replacement": {"type": "string", "maxLength": 60},
+        **({"why_false": {"type": "string", "maxLength": 120}} if reasons else {}),
+        "plausible": {"type": "boolean"},
+    }
+    edit = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {"edits": {"type": "array", "items": edit, "maxItems": most}},
+        "required": ["edits"],
+        "additionalProperties": False,
+    }
+
+
+BOTH_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "type": "object",
+        "properties": {"both": {"type": "boolean"}},
+        "required": ["both"],
+        "additionalProperties": False,
+    }
+)
+"""The JSON schema of a verifying answer."""
+
+
+def _as_shown(exemplar: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = dict(exemplar)
+    if "spans" in exemplar:
+        out["slots"] = [Shown(span, role) for span, role in exemplar["spans"]]
+        out["edits"] = [{"why_false": "", "plausible": True, **edit} for edit in exemplar["edits"]]
+        out["wanted"] = 1
+    return out
+
+
+def _quoted(value: object) -> str:
+    """JSON as a prompt has it: nothing is escaped that is only not ASCII."""
+    return json.dumps(value, ensure_ascii=False)

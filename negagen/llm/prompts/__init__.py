@@ -1,0 +1,1 @@
+"""The prompts, as files: `negagen.llm.prompting` reads them."""

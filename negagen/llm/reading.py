@@ -1,0 +1,149 @@
+"""Reading answers: JSON as it was asked for, or what of it can be found in prose, fences and halves.
+
+What is read is data, never text to act on: a span's number, a replacement, two words about it.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from negagen.llm.slots import Proposal
+
+State = Literal["json", "salvaged", "unreadable"]
+"""Whether an answer was JSON as asked for, had JSON somewhere in it, or nothing that could be used."""
+
+_MOST_CHARACTERS: Final = 20_000
+_OBJECT: Final = re.compile(r"\{[^{}]*\}")
+_COMMA: Final = re.compile(r",\s*(?=[\]}])")
+_DECODER: Final = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer proposes for each span, by its number from 0; `ignored` counts what could not be used."""
+
+    state: State
+    proposals: Mapping[int, tuple[Proposal, ...]]
+    ignored: int = 0
+
+
+def read_edits(text: str, spans: int) -> Reading:
+    """Read an answer about so many spans.
+
+    An answer about one span need not number it. Unknown keys are passed over; what lacks a replacement is ignored, and
+    an empty or null one is an abstention.
+    """
+    whole, found = _found(text)
+    found_any = whole and isinstance(found, list)
+    proposals: dict[int, list[Proposal]] = {}
+    ignored = 0
+    for item in found:
+        if "replacement" not in item:
+            found_any = found_any or "edits" in item
+            ignored += "edits" not in item
+            continue
+        found_any = True
+        span = _span(item, spans)
+        replacement = item["replacement"]
+        if replacement is None or replacement == "":
+            continue
+        if span is None or not isinstance(replacement, str):
+            ignored += 1
+            continue
+        reason = item.get("why_false")
+        proposals.setdefault(span, []).append(
+            Proposal(replacement, reason if isinstance(reason, str) else "", _truth(item.get("plausible")) is not False)
+        )
+    if not found_any or (ignored and not proposals):
+        return Reading("unreadable", {}, ignored)
+    return Reading("json" if whole else "salvaged", {n: tuple(each) for n, each in proposals.items()}, ignored)
+
+
+def read_both(text: str) -> bool | None:
+    """What a verifying answer says of both sentences; None where it says nothing that can be read.
+
+    A plain "yes" or "no" at its start counts.
+    """
+    for item in _found(text)[1]:
+        said = _truth(item.get("both"))
+        if said is not None:
+            return said
+    word = re.match(r"\W*(yes|no|true|false)\b", text.lower())
+    return None if word is None else word.group(1) in ("yes", "true")
+
+
+def _found(text: str) -> tuple[bool, list[dict[str, Any]]]:
+    """Whether the text is one JSON value and nothing else, and the innermost objects with something to say."""
+    text = text.strip()[:_MOST_CHARACTERS]
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False, list(_objects(text))
+    return isinstance(value, dict | list), list(_flat(value))
+
+
+def _flat(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects that an answer's value consists of: itself, those of its list, or of its list of edits."""
+    if isinstance(value, dict):
+        edits = value.get("edits")
+        if isinstance(edits, list):
+            yield from _flat(edits)
+        elif isinstance(edits, dict):
+            yield edits
+        else:
+            yield value
+    elif isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Whole objects in a text that is not JSON as a whole: fenced, wrapped in prose, or cut off in the middle."""
+    at = 0
+    while (at := text.find("{", at)) >= 0:
+        try:
+            value, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            match = _OBJECT.match(text, at)
+            value = None if match is None else _lenient(match.group())
+            at = at + 1 if match is None else match.end()
+        if isinstance(value, dict):
+            yield from _flat(value)
+
+
+def _lenient(text: str) -> Any:
+    """An object with trailing commas, single quotes or Python's constants; None if it is none of these."""
+    text = _COMMA.sub("", text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(re.sub(r"\b(true|false|null)\b", lambda m: _PYTHON[m.group()], text))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+_PYTHON: Final[Mapping[str, str]] = {"true": "True", "false": "False", "null": "None"}
+
+
+def _span(item: Mapping[str, Any], spans: int) -> int | None:
+    """The span an item is about, from 0."""
+    number = item.get("span")
+    if isinstance(number, str) and number.strip().isdecimal():
+        number = int(number)
+    if isinstance(number, int) and not isinstance(number, bool):
+        return number - 1 if 1 <= number <= spans else None
+    return 0 if number is None and spans == 1 else None
+
+
+def _truth(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return {"true": True, "yes": True, "false": False, "no": False}.get(value.strip().lower())
+    return None
