@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from rapidfuzz.distance import Levenshtein
 
 from negagen import __version__
-from negagen.balance.blinder import Blinder, Gathered, Option, fold_of
+from negagen.balance.blinder import Blinder, Choice, Gathered, Option, fold_of
 from negagen.balance.model import BlindModel, bundled_model, load_model
 from negagen.balance.scoring import GapWeights, Scorer, Selector
 from negagen.balance.selection import BLINDNESS, POLICIES
@@ -22,6 +22,7 @@ from negagen.errors import RuleError
 from negagen.lexicon import Lexicon, load
 from negagen.parsing import DEFAULT_PIPELINE, Parser, load_parser
 from negagen.parsing.remembered import Remembered
+from negagen.proposing import Case, Proposed, Proposer
 from negagen.realise import realise
 from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
@@ -127,6 +128,7 @@ class Negator:
         self._scorer = scorer
         self._kept: dict[_Row, _Pool] = {}
         self._most_positives = _MAX_POSITIVES
+        self._proposer: Proposer | None = None
         policy = POLICIES.get(blindness, POLICIES["balanced"])
         self.blinder = Blinder(self.lexicon, self.rules, replace(policy, pool=pool) if pool else policy)
 
@@ -155,6 +157,17 @@ class Negator:
         other.__dict__.update(self.__dict__)
         other.parser = parser
         other._most_positives = self._most_positives if positives else 0
+        return other
+
+    def proposing_by(self, proposer: Proposer) -> Negator:
+        """This negator with candidates of `proposer` beside its rules', or in their place."""
+        other = object.__new__(Negator)
+        of_proposer = ("config", "fingerprint")
+        other.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in of_proposer)
+        other._proposer = proposer
+        known = {rule.category for rule in self.rules if rule.makes == "negatives"}
+        added = [rule for rule in proposer.rules if rule.makes == "negatives" and rule.category not in known]
+        other.blinder = Blinder(self.lexicon, (*self.rules, *added), self.blinder.policy)
         return other
 
     @cached_property
@@ -196,6 +209,7 @@ class Negator:
             "scorer": "" if self._selector is None else self._selector.fingerprint,
             "pool": self.pooled,
             "version": __version__,
+            **({} if self._proposer is None else {"language_model": dict(self._proposer.config)}),
         }
 
     @cached_property
@@ -217,19 +231,23 @@ class Negator:
         epoch: int | None = None,
         siblings: Iterable[Sequence[str]] | None = None,
         groups: Iterable[object] | None = None,
+        images: Iterable[Any] | None = None,
     ) -> Iterator[Result]:
         """Results in order, parsed in batches: many times faster than one call a caption.
 
         A key tells apart rows of equal text that shall get different draws. `epoch` overrides the negator's own.
         `siblings` gives, for each text, the other captions of the same picture: no negative is made that one of them
         supports. `groups` names each text's picture, for a blindness model that was fitted with these names: it then
-        judges a caption by what it learned from other pictures. None stands for the caption itself.
+        judges a caption by what it learned from other pictures. None stands for the caption itself. `images` are for
+        a proposer that looks at them.
         """
         if isinstance(texts, str):
             raise TypeError("pipe() takes captions, not one caption: call the negator itself, or pass a list")
         epoch = self.epoch if epoch is None else epoch
-        for batch in self._batches(texts, keys, siblings, groups, batch_size):
-            if self.blindness == "off":
+        for batch in self._batches(texts, keys, siblings, groups, batch_size, images):
+            if self.blindness == "off" and self._proposer is not None:
+                yield from self._proposed(batch, epoch, self._proposer)
+            elif self.blindness == "off":
                 parses = self._parses(batch)
                 for row in batch:
                     parse = parses.get(row.text)
@@ -279,6 +297,7 @@ class Negator:
         siblings: Iterable[Sequence[str]] | None,
         groups: Iterable[object] | None,
         size: int,
+        images: Iterable[Any] | None = None,
     ) -> Iterator[list[_Row]]:
         nothing: Sequence[str] = ()
         columns = (
@@ -287,7 +306,7 @@ class Negator:
             repeat(nothing) if siblings is None else siblings,
             repeat(None) if groups is None else groups,
         )
-        rows = map(_Row, *columns)
+        rows = map(_Row, *columns) if images is None else map(_Row, *columns, images)
         while batch := list(islice(rows, size)):
             yield batch
 
@@ -310,8 +329,13 @@ class Negator:
     def _negate(self, parse: Parse, stream: Stream, row: _Row, parses: Mapping[str | None, Parse]) -> Result:
         """The first k candidates that pass the checks, categories taking turns."""
         context = self._context(parse, row, parses)
-        folded = fold(parse.text)
         found = _Found()
+        self._take(found, parse, stream, context)
+        return self._closed(found, parse, stream, context, "")
+
+    def _take(self, found: _Found, parse: Parse, stream: Stream, context: Context) -> None:
+        """Fill up with the rules' candidates that pass the checks."""
+        folded = fold(parse.text)
         turns: Iterable[Turn] = self._schedule.turns(parse, stream)
         while turns:
             remaining = []
@@ -324,14 +348,67 @@ class Negator:
                         remaining.append(turn)
                         break
                 if len(found.negatives) == (self.pooled or self.k):
-                    self._positives(found, parse, folded, context, stream)
-                    return found.result(parse.text, "ok", "")
+                    return
             turns = remaining
-        self._positives(found, parse, folded, context, stream)
+
+    def _closed(self, found: _Found, parse: Parse, stream: Stream, context: Context, note: str) -> Result:
+        """The result of what was taken; `note` says what failed."""
+        self._positives(found, parse, fold(parse.text), context, stream)
         if len(found.negatives) >= self.k:
-            return found.result(parse.text, "ok", "")
-        reason = "too few edits apply" if parse.phrases else "no noun phrase found"
+            return found.result(parse.text, "ok", note)
+        reason = note or ("too few edits apply" if parse.phrases else "no noun phrase found")
         return found.result(parse.text, "partial" if found.negatives else "none", reason)
+
+    def _proposed(self, batch: Sequence[_Row], epoch: int, proposer: Proposer) -> Iterator[Result]:
+        """With blindness off: the rules' first candidates and the proposer's, as its mode has them share."""
+        parses = self._parses(batch)
+        begun: dict[int, _Begun] = {}
+        for number, row in enumerate(batch):
+            if row.text in parses:
+                parse = parses[row.text]
+                begun[number] = _Begun(parse, _Found(), self._context(parse, row, parses), self._stream(row, epoch))
+        want = self.pooled or self.k
+        if proposer.mode == "fill":
+            for parse, found, context, stream, _ in begun.values():
+                self._take(found, parse, stream, context)
+        short = [number for number, each in begun.items() if len(each.found.negatives) < self.k]
+        said = self._ask(proposer, [begun[number] for number in short], [batch[number] for number in short])
+        proposed = dict(zip(short, said, strict=True))
+        for number, row in enumerate(batch):
+            if number not in begun:
+                yield _error(row.text)
+                continue
+            parse, found, context, stream, _ = begun[number]
+            its = proposed.get(number, Proposed())
+            options = list(its.options)
+            if proposer.mode == "mix":
+                first, options = options[: (want + 1) // 2], options[(want + 1) // 2 :]
+                self._emit_until(want, found, parse, context, first)
+                self._take(found, parse, stream, context)
+            self._emit_until(want, found, parse, context, options)
+            yield self._closed(found, parse, stream, context, its.note)
+
+    def _ask(self, proposer: Proposer, begun: Sequence[_Begun], rows: Sequence[_Row]) -> list[Proposed]:
+        """What the proposer has for these captions; its positives and refusals are filed with what was found."""
+        cases = []
+        for (parse, found, context, stream, short), row in zip(begun, rows, strict=True):
+            if proposer.mode == "fill":
+                self._positives(found, parse, fold(parse.text), context, stream)
+            wanted = self.k - len(found.negatives) if short < 0 else short
+            reworded = max(0, self._most_positives - len(found.positives))
+            cases.append(Case(parse, context, stream, wanted, reworded, row.image))
+        out = proposer.propose(cases)
+        for (parse, found, context, _, _), proposed in zip(begun, out, strict=True):
+            found.rejected += proposed.rejected
+            for option in proposed.positives:
+                self._emit(found, parse, fold(parse.text), context, option, {})
+        return out
+
+    def _emit_until(self, want: int, found: _Found, parse: Parse, context: Context, options: Sequence[Option]) -> None:
+        for option in options:
+            if len(found.negatives) >= want:
+                return
+            self._emit(found, parse, fold(parse.text), context, option, {})
 
     def _gather(self, row: _Row, parses: Mapping[str | None, Parse], epoch: int) -> _Pool:
         """Up to `policy.pool` candidates that pass the checks, categories taking turns."""
@@ -403,19 +480,20 @@ class Negator:
         """Negatives drawn from each caption's pool by the blindness model."""
         pools = self._pools(batch, epoch)
         ready = [pool for pool in pools if pool is not None]
-        gathered = [each for each, _, _ in ready]
-        rescore = None if self._selector is None else partial(self._selector, text=self.option_text(gathered))
-        if self.pooled:
-            choices = iter(self.blinder.weigh(gathered, self.model, rescore))
-        else:
-            choices = iter(self.blinder.choose(gathered, self.model, self.k, rescore))
-        for row, pool in zip(batch, pools, strict=True):
-            if pool is None:
+        drawn = self._choices(ready)
+        notes: Sequence[str] = ("",) * len(ready)
+        if self._proposer is not None:
+            rows = [row for row, pool in zip(batch, pools, strict=True) if pool is not None]
+            ready, drawn, notes = self._joined(self._proposer, rows, ready, drawn, epoch)
+        made = iter(zip(ready, drawn, notes, strict=True))
+        for row, known in zip(batch, pools, strict=True):
+            if known is None:
                 yield _error(row.text)
                 continue
+            pool, choices, note = next(made)
             (parse, options, _, _), found, context = pool
             folded = fold(parse.text)
-            for choice in next(choices):
+            for choice in choices:
                 scores = {"lm_gap": choice.lm_gap, "blind": choice.blind}
                 if choice.scorer is not None:
                     scores["scorer"] = choice.scorer
@@ -427,19 +505,61 @@ class Negator:
                 self._emit(found, parse, folded, context, option, scores)
             self._positives(found, parse, folded, context, self._stream(row, epoch))
             if len(found.negatives) >= self.k:
-                yield found.result(parse.text, "ok", "")
+                yield found.result(parse.text, "ok", note)
                 continue
             reason = "no noun phrase found"
             if options:
                 reason = "the rest would give itself away" if len(options) >= self.k else "too few edits apply"
             elif parse.phrases:
                 reason = "too few edits apply"
-            yield found.result(parse.text, "partial" if found.negatives else "none", reason)
+            yield found.result(parse.text, "partial" if found.negatives else "none", note or reason)
+
+    def _choices(self, pools: Sequence[_Pool]) -> Sequence[list[Choice]]:
+        """What is drawn from each pool."""
+        gathered = [each for each, _, _ in pools]
+        rescore = None if self._selector is None else partial(self._selector, text=self.option_text(gathered))
+        if self.pooled:
+            return self.blinder.weigh(gathered, self.model, rescore)
+        return self.blinder.choose(gathered, self.model, self.k, rescore)
+
+    def _joined(
+        self,
+        proposer: Proposer,
+        rows: Sequence[_Row],
+        pools: Sequence[_Pool],
+        drawn: Sequence[list[Choice]],
+        epoch: int,
+    ) -> tuple[list[_Pool], list[list[Choice]], list[str]]:
+        """Pools, draws and notes after the proposer was asked for the captions that its mode is about.
+
+        A pool that it added to is drawn from anew, with the same noise for what was there before.
+        """
+        out, choices, notes = list(pools), list(drawn), [""] * len(pools)
+        if proposer.mode == "only":
+            out = [(gathered._replace(options=()), found, context) for gathered, found, context in out]
+            choices = [[] for _ in out]
+            for _, found, _ in out:
+                found.rejected.clear()
+        short = [n for n, each in enumerate(choices) if proposer.mode != "fill" or len(each) < self.k]
+        begun = [
+            _Begun(out[n][0].parse, out[n][1], out[n][2], self._stream(rows[n], epoch), self.k - len(choices[n]))
+            for n in short
+        ]
+        for n, proposed in zip(short, self._ask(proposer, begun, [rows[n] for n in short]), strict=True):
+            gathered, found, context = out[n]
+            seen = {option.candidate.splices for option in gathered.options}
+            new = [option for option in proposed.options if option.candidate.splices not in seen]
+            out[n] = gathered._replace(options=(*gathered.options, *new)), found, context
+            notes[n] = proposed.note
+        for n, each in zip(short, self._choices([out[n] for n in short]), strict=True):
+            choices[n] = each
+        return out, choices, notes
 
     def _positives(self, found: _Found, parse: Parse, folded: str, context: Context, stream: Stream) -> None:
-        """Fill up with the rewordings that leave the caption true, kinds taking turns."""
-        if len(found.positives) >= self._most_positives:
+        """Fill up with the rewordings that leave the caption true, kinds taking turns; once."""
+        if found.reworded or len(found.positives) >= self._most_positives:
             return
+        found.reworded = True
         turns: Iterable[Turn] = self._schedule.positives(parse, stream)
         while turns:
             remaining = []
@@ -468,7 +588,7 @@ class Negator:
         scores: Mapping[str, float],
     ) -> bool:
         """Realise an option and file it; whether a negative came of it."""
-        rule, candidate, verdict, _ = option
+        rule, candidate, verdict, _, generator = option
         edits, text = realise(self.lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle")
         surface = check_surface(folded, text, context)
         if surface is not KEEP:
@@ -476,7 +596,7 @@ class Negator:
             return False
         similarity = Levenshtein.normalized_similarity(parse.text, text)
         negative = Negative(
-            text, rule.name, rule.category, edits, {"similarity": similarity, **scores}, weight=verdict.weight
+            text, rule.name, rule.category, edits, {"similarity": similarity, **scores}, generator, verdict.weight
         )
         if verdict.kind == "positive":
             if len(found.positives) < self._most_positives:
@@ -495,6 +615,7 @@ class _Row(NamedTuple):
     key: object
     siblings: Sequence[str]
     group: object
+    image: Any = None
 
 
 @dataclass(slots=True)
@@ -504,12 +625,23 @@ class _Found:
     negatives: list[Negative] = field(default_factory=list)
     positives: list[Negative] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
+    reworded: bool = False
 
     def result(self, text: str, status: Status, reason: str) -> Result:
         return Result(text, tuple(self.negatives), tuple(self.positives), tuple(self.rejected), status, reason)
 
 
 _Pool = tuple[Gathered, _Found, Context]
+
+
+class _Begun(NamedTuple):
+    """A caption that a proposer may be asked for; `short` of so many negatives, or -1: count those found."""
+
+    parse: Parse
+    found: _Found
+    context: Context
+    stream: Stream
+    short: int = -1
 
 
 def _kept_as(row: _Row) -> _Row:

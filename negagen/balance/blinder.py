@@ -24,7 +24,7 @@ _LAST_RESORT: Final = -6.0  # nats
 
 
 class Option(NamedTuple):
-    """A candidate that passed the checks, with its rule and verdict.
+    """A candidate that passed the checks, with its rule and verdict, and who made it.
 
     One of the `last_resort` is known to give itself away.
     """
@@ -33,6 +33,7 @@ class Option(NamedTuple):
     candidate: Candidate
     verdict: Verdict
     last_resort: bool = False
+    generator: str = "rules"
 
 
 class Choice(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from negagen.lexicon import Lexicon
 from negagen.llm.slots import Proposal, Slot
@@ -78,7 +78,7 @@ def candidates(
         elif not proposal.plausible:
             out.append(IMPLAUSIBLE)
         else:
-            out.append(_FITTERS[slot.role](lexicon, parse, slot, text, placed))
+            out.append(_FITTERS[slot.role](_Case(lexicon, parse, slot, text, placed)))
     return out
 
 
@@ -133,13 +133,24 @@ class _Placed:
         return self.parse.codes[self.first : self.stop]
 
 
+class _Case(NamedTuple):
+    """A replacement of the right size, and where it would stand."""
+
+    lexicon: Lexicon
+    parse: Parse
+    slot: Slot
+    text: str
+    placed: _Placed
+
+
 def _candidate(slot: Slot, splices: tuple[Splice, ...], new: str) -> Candidate:
     sites = (slot.phrase,) if slot.phrase >= 0 else ()
     operation = "paraphrase" if slot.positive else "replace"
     return Candidate(splices, operation, slot.role, slot.old, new, sites, slot.relation)
 
 
-def _object(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Placed) -> Candidate | Refusal:
+def _object(case: _Case) -> Candidate | Refusal:
+    lexicon, parse, slot, text, placed = case
     phrase = parse.phrases[slot.phrase]
     codes, own = placed.codes, placed.parse
     if codes[-1] != "N" or codes.strip("uN"):
@@ -164,7 +175,8 @@ def _object(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Plac
     return _candidate(slot, tuple(sorted([splice, *pronouns], key=lambda each: each.start)), lemma)
 
 
-def _attribute(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Placed) -> Candidate | Refusal:
+def _attribute(case: _Case) -> Candidate | Refusal:
+    lexicon, parse, slot, text, placed = case
     entry = lexicon.attribute(text)
     if entry is None and placed.codes.strip("JjGER"):
         return KIND["attribute"]
@@ -173,7 +185,8 @@ def _attribute(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _P
     return _candidate(slot, (Splice(slot.first, slot.stop, text),), text)
 
 
-def _relation(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Placed) -> Candidate | Refusal:
+def _relation(case: _Case) -> Candidate | Refusal:
+    lexicon, parse, slot, text, _ = case
     entry = lexicon.relation(text)
     if entry is None or entry.viewpoint:
         return KIND["relation"]
@@ -182,7 +195,8 @@ def _relation(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Pl
     return _candidate(slot, (Splice(slot.first, slot.stop, text),), text)
 
 
-def _action(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Placed) -> Candidate | Refusal:
+def _action(case: _Case) -> Candidate | Refusal:
+    lexicon, parse, slot, text, placed = case
     token = placed.parse.tokens[placed.first]
     lemma = token.lemma if token.tag.startswith("VB") else _verb_lemma(lexicon, text)
     if lemma is None:
@@ -191,7 +205,8 @@ def _action(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Plac
     return FORM if form is None else _candidate(slot, (Splice(slot.first, slot.stop, form),), lemma)
 
 
-def _count(lexicon: Lexicon, parse: Parse, slot: Slot, text: str, placed: _Placed) -> Candidate | Refusal:
+def _count(case: _Case) -> Candidate | Refusal:
+    lexicon, _, slot, text, _ = case
     entry = lexicon.number(text)
     if entry is None or not entry.plural:
         return KIND["count"]
