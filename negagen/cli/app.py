@@ -15,6 +15,7 @@ from negagen.cli.finetune import finetune
 from negagen.cli.fit import fit
 from negagen.cli.generate import generate
 from negagen.cli.inspect import inspect
+from negagen.cli.mine import mine
 from negagen.cli.patch import patch
 from negagen.cli.preview import preview
 from negagen.cli.rules import rules
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(generate)
 app.command()(draw)
+app.command()(mine)
 app.command()(fit)
 app.command()(preview)
 app.command()(inspect)

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from negagen.data.order import Step
-
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def ahead(make: Callable[[Step], T], steps: Iterable[Step], workers: int = 2, depth: int | None = None) -> Iterator[T]:
+def ahead(make: Callable[[S], T], steps: Iterable[S], workers: int = 2, depth: int | None = None) -> Iterator[T]:
     """`make(step)` for each step, in order, up to `depth` (twice the workers) of them made ahead.
 
     By threads: what makes a batch copies memory and leaves the interpreter to others, the result is in this process

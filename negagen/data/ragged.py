@@ -84,7 +84,7 @@ def of_columns(counts: NDArray[np.int64], texts: pa.Array, fields: dict[str, pa.
     texts = plain(texts)
     # What a program knows of only as nulls it writes with the type null.
     fields = {name: column for name, column in fields.items() if not pa.types.is_null(column.type)}
-    usable = pc.not_equal(pc.utf8_trim_whitespace(texts), "").fill_null(False).to_numpy(zero_copy_only=False)
+    usable = spoken(texts)
     weights = np.ones(len(texts), np.float32)
     if "weight" in fields:
         if not pa.types.is_primitive(fields["weight"].type):
@@ -177,6 +177,13 @@ def _are_edits(kind: pa.DataType) -> bool:
     if not pa.types.is_list(kind) or not pa.types.is_struct(kind.value_type):
         return False
     return all(kind.value_type.get_field_index(name) >= 0 for name in ("start", "end", "old"))
+
+
+def spoken(texts: pa.Array) -> NDArray[np.bool_]:
+    """Which texts are more than spaces: bool [e]."""
+    found = pc.not_equal(pc.utf8_trim_whitespace(plain(texts)), "").fill_null(False)
+    out: NDArray[np.bool_] = found.to_numpy(zero_copy_only=False)
+    return out
 
 
 def plain(column: pa.Array) -> pa.Array:

@@ -1,0 +1,97 @@
+"""A pool, its pictures and a model in; the candidates that are hard for that model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from negagen.batch.readers import InputFile, survey
+from negagen.data.layouts import Inputs
+from negagen.data.prepared import Tell
+from negagen.data.preparing import prepare
+from negagen.data.ragged import is_lists
+from negagen.data.tokens import HuggingFaceTokenizer
+from negagen.data.trainingset import listed
+from negagen.errors import InputError, OutputError
+from negagen.evaluate.cache import fingerprint
+from negagen.mining.keeping import Keep, judge
+from negagen.mining.similarities import Scorer
+from negagen.mining.summary import Mined, by_category, tally
+from negagen.mining.writing import Part, write
+
+_DEFAULT = Keep()
+
+
+def mine(
+    scorer: Scorer,
+    inputs: Inputs,
+    output: Path,
+    keep: Keep = _DEFAULT,
+    *,
+    cache: Path,
+    max_bad: float = 0.01,
+    tell: Tell | None = None,
+    told: str = "",
+) -> Mined:
+    """Score every candidate of a pool with a model and write the pool with those that `keep` says.
+
+    `inputs.files` is one Parquet file with a column `negatives`, as `negagen generate` writes it, best with `--pool`.
+    One row is written for each of its rows. `cache` holds pixels and tokens, which `negagen finetune` uses too, and
+    what the model said, so that other rules for keeping need it no more. `tell` hears of progress; `told` is what the
+    footer calls the model.
+
+    Raises:
+        InputError, DataError: a file, column or picture that cannot be used, or too many that cannot.
+        OutputError: `output` is the pool itself, or cannot be written; or `cache` cannot.
+        ResourceError: a batch does not fit into the GPU's memory.
+    """
+    pool = _pool(inputs)
+    if output.exists() and output.samefile(pool.path):
+        raise OutputError(f"{output} is the pool itself: write the mined one elsewhere with -o PATH.")
+    model = scorer.model
+    prepared = prepare(
+        inputs, HuggingFaceTokenizer(model.tokenizer, model.context_length), model.view, cache=cache,
+        workers=scorer.workers, max_bad=max_bad, tell=tell,
+    )  # fmt: skip
+    found = scorer(prepared, cache, tell)
+    data, tokens = prepared.data, prepared.tokens
+    # A candidate with its caption's own tokens ties by definition, whatever is kept.
+    cut = np.where(tokens.same_negatives, np.float32(np.nan), found.negatives)
+    negatives, positives = (
+        Part(choices, similarities, judge(found.captions, similarities, choices, keep))
+        for choices, similarities in ((data.negatives, cut), (data.positives, found.positives))
+    )
+    scored = np.zeros(len(data) + 1, bool)
+    scored[prepared.rows] = ~np.isnan(found.captions[prepared.rows])
+    about = {
+        "model": told, "weights": fingerprint(model), "half": scorer.half, "fools": keep.fools,
+        "hardest": keep.hardest, "below": keep.below, "quota": keep.quota,
+    }  # fmt: skip
+    full = write(pool, output, data, scored, negatives, positives, keep, {"mined": about})
+    fooled = np.zeros(len(data), bool)
+    fooled[data.negatives.owners()[negatives.judged.fools]] = True
+    return Mined(
+        rows=pool.rows,
+        unscored=pool.rows - int(scored.sum()),
+        fooled=int(fooled.sum()),
+        full=int(full.sum()),
+        candidates=len(data.negatives),
+        negatives=tally(negatives.judged),
+        positives=tally(positives.judged),
+        categories=by_category(negatives.judged, data.negatives.kinds),
+        notes=prepared.notes,
+    )
+
+
+def _pool(inputs: Inputs) -> InputFile:
+    if len(inputs.files) != 1:
+        raise InputError(f"{len(inputs.files)} pools: give one file.")
+    file = survey(Path(inputs.files[0]))
+    field = file.schema.field("negatives") if "negatives" in file.schema.names else None
+    if file.format != "parquet" or field is None or not is_lists(field.type):
+        raise InputError(
+            f"{file.path} has no candidates to score, a Parquet column 'negatives' of texts or of structs with a"
+            f" `text`; its columns are {listed(file.schema.names)}. Make one with `negagen generate --pool 32`."
+        )
+    return file
