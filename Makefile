@@ -36,6 +36,9 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing negagen with its development tools into $(VENV) ..."
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
+# open_clip without what it asks for: PyPI's torchvision, for CUDA, beside a torch for the CPU would break transformers.
+	@$(PIP) install -qq -c constraints.txt --no-deps open-clip-torch timm ftfy wcwidth
+	@$(PIP) install -qq -c constraints.txt --no-deps --upgrade --target $(VENV)/torchvision torchvision
 	@touch $@ $(VENV)/.train
 
 $(VENV)/.lexicon: $(VENV)/.dev

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -66,3 +71,35 @@ def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lazy[3:5]["negatives"] == first[3:5]
     augment.epoch = 1
     assert lazy[:40]["negatives"] != first
+
+
+def test_open_clip(tmp_path: Path) -> None:
+    missing = [name for name in ("open_clip", "pandas", "webdataset") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    installed, beside = importlib.util.find_spec("torchvision") is not None, Path(sys.prefix) / "torchvision"
+    if not installed and not beside.exists():
+        pytest.skip(f"no torchvision, neither installed nor in {beside}, where `make test` puts it")
+    folders = [] if installed else [str(beside)]
+    script = Path(__file__).with_name("with_open_clip.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *folders],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "62 of 62 tensors changed\n"
+    said = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert said.pop("captions with other negatives in the second epoch") > 40
+    assert said.pop("torchvision")
+    assert said == {
+        "shape": [2, 5, 77],
+        "tokens are those of open_clip": True,
+        "places of no negative": 0,
+        "mask": [[True] * 4, [False] * 4],
+        "features are those of open_clip": True,
+        "batches": [[16, 5, 77]] * 8,
+    }
+    assert done.stderr.count("Negclip_loss") == 12
