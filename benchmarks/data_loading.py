@@ -130,6 +130,11 @@ def prepared_photos(photos: Path, negatives: Path, folder: Path) -> Prepared:
 
 
 def byte_pairs(captions: list[str]) -> HuggingFaceTokenizer:
+    """A tokenizer of CLIP's kind, trained on the captions themselves, as negagen takes it."""
+    return HuggingFaceTokenizer(trained_tokenizer(captions), 77)
+
+
+def trained_tokenizer(captions: list[str]) -> PreTrainedTokenizerFast:
     """A tokenizer of CLIP's kind, trained on the captions themselves."""
     inner = Tokenizer(models.BPE(unk_token="<u>", end_of_word_suffix="</w>"))
     inner.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
@@ -138,10 +143,9 @@ def byte_pairs(captions: list[str]) -> HuggingFaceTokenizer:
     end: dict[str, Any] = {"end_of_word_suffix": "</w>", "show_progress": False}
     inner.train_from_iterator(captions, trainers.BpeTrainer(vocab_size=8000, special_tokens=special, **end))
     inner.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
-    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="</s>", model_max_length=77
     )
-    return HuggingFaceTokenizer(fast, 77)
 
 
 def with_pixels(prepared: Prepared, workers: list[int]) -> dict[str, Any]:
