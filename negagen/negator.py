@@ -116,6 +116,7 @@ class Negator:
             "explain": explain, "blindness": blindness, "model": model, "scorer": scorer, "pool": pool,
         }  # fmt: skip
         self.k, self.seed, self.epoch, self.pooled = k, seed, epoch, pool
+        self.categories = None if categories is None else tuple(categories)
         self.lexicon: Lexicon = load()
         self.rules = _selected(_resolved(rules), categories)
         self.parser: Parser | Remembered = load_parser(pipeline, self.lexicon)
@@ -169,6 +170,11 @@ class Negator:
         added = [rule for rule in proposer.rules if rule.makes == "negatives" and rule.category not in known]
         other.blinder = Blinder(self.lexicon, (*self.rules, *added), self.blinder.policy)
         return other
+
+    @property
+    def seeing(self) -> bool:
+        """Whether `pipe` makes use of pictures."""
+        return self._proposer is not None and self._proposer.seeing
 
     @cached_property
     def model(self) -> BlindModel:

@@ -49,9 +49,20 @@ class Proposed:
 class Proposer(Protocol):
     """Proposes candidates for captions."""
 
-    mode: Mode
-    rules: Sequence[Rule]
-    """Those that its options name: their categories are drawn from with these weights where no other rule has them."""
+    @property
+    def mode(self) -> Mode:
+        """For which captions it is asked."""
+        ...
+
+    @property
+    def seeing(self) -> bool:
+        """Whether it looks at pictures."""
+        ...
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Those that its options name: a category that no other rule has is drawn from with their weights."""
+        ...
 
     @property
     def config(self) -> Mapping[str, object]:

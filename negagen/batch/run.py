@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
@@ -25,6 +26,11 @@ from negagen.batch.stats import Counts, peak_rss
 from negagen.batch.target import Lock, check_target
 from negagen.batch.writer import Output
 from negagen.errors import InputError, ResumeError
+from negagen.negator import Negator
+
+if TYPE_CHECKING:
+    from negagen.llm.desk import Usage
+    from negagen.llm.settings import LanguageModel, LanguageSettings, Price
 
 Resume = Literal["auto", "never", "require"]
 
@@ -43,6 +49,9 @@ class Job:
 
     `executor`: "local" works in this process or, with several `workers`, in a pool of them; "ray" in as many actors of
     the Ray cluster at `address`, or of one that is started here for the while.
+
+    `language_model` is asked for negatives too, by this process alone: it is the slowest part of such a run, and what
+    it is asked and may spend is decided in one place.
 
     `resume`: "auto" goes on with the parts of a run that was broken off, "never" throws them away,
     "require" fails if there are none.
@@ -65,6 +74,7 @@ class Job:
     upload: str | None = None
     executor: Literal["local", "ray"] = "local"
     address: str | None = None
+    language_model: LanguageSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,8 @@ class Report:
     start_seconds: float
     peak_rss: tuple[int, ...]
     upload: str | None = None
+    usage: Usage | None = None
+    price: Price | None = None
 
     @property
     def written_to(self) -> str:
@@ -129,9 +141,11 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
         ResumeError: there are parts of another run (or none, where `resume` requires some).
         WorkerError: a worker process died.
         RuleError, PipelineError, ResourceError: from building the negator.
+        LanguageModelError: the language model cannot be asked.
     """
     began = time.perf_counter()
     _check_numbers(job)
+    _check_language_model(job)
     output = job.output.absolute()
     overwrite = job.overwrite or job.upload is not None
     check_target(output, [Path(given) for given in job.inputs], overwrite)
@@ -159,13 +173,17 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     lock = Lock(folder)
     lock.acquire()
     finished = False
+    opened = ExitStack()
     try:
         check_target(output, [], overwrite)  # a run that held the lock until now may have written it
         workers = max(1, min(job.workers, -(-rows // rows_of_a_part(rows))))  # no more than there are parts
         # What a single process finds while it fits, it need not find again.
         keep = workers == 1 and job.id_column is None and reference is None
         tell = _teller(progress)
+        language_model = opened.enter_context(_language_model(job, output))
         spec, ready = with_model(job.spec, own, folder, reference=reference, workers=workers, keep=keep, tell=tell)
+        if language_model is not None:
+            ready = _asking(language_model, spec, ready, own, tell)
         index = (
             None
             if pictures is None or job.siblings is False
@@ -199,6 +217,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
             output.unlink()
         finished = True
     finally:
+        opened.close()
         lock.release(remove=finished or not any(folder.glob("part-*.arrow")))
     now = time.perf_counter()
     return Report(
@@ -211,6 +230,8 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
         start_seconds=started - began,
         peak_rss=(peak_rss(), *(run.worker_peaks if workers > 1 or job.executor == "ray" else ())),
         upload=job.upload,
+        usage=None if language_model is None else language_model.usage,
+        price=None if job.language_model is None else job.language_model.price,
     )
 
 
@@ -345,12 +366,59 @@ def _teller(progress: Callable[[Progress], None] | None) -> Callable[[str, int, 
     return tell
 
 
+def _language_model(job: Job, output: Path) -> AbstractContextManager[LanguageModel | None]:
+    """The job's language model, to be entered before the work begins."""
+    if job.language_model is None:
+        return nullcontext()
+    from negagen.llm.settings import LanguageModel
+
+    return LanguageModel(job.language_model, output)
+
+
+def _asking(
+    language_model: LanguageModel,
+    spec: NegatorSpec,
+    ready: Negator | None,
+    own: Captions,
+    tell: Callable[[str, int, int], None],
+) -> Negator:
+    """The negator of `spec` with the language model beside its rules."""
+    price = language_model.settings.price
+
+    def told(usage: Usage) -> None:
+        cost = "" if price is None else f", {price.cost(usage):,.2f} paid"
+        cached = f" and {usage.cached:,} kept ones" if usage.cached else ""
+        tell(f"{usage.asked:,} answers{cached}, {usage.tokens_per_second:,.0f} tokens/s{cost}", 0, 0)
+
+    rules = replace(spec, judges={}).build() if ready is None else ready
+    if not isinstance(rules, Negator):
+        raise InputError(f"--llm needs negagen's own Negator, not {spec.factory}.")
+    return language_model.negator(rules, own.identity, told)
+
+
+def _check_language_model(job: Job) -> None:
+    """Raise `InputError` for what does not go together with a language model."""
+    settings = job.language_model
+    if settings is None:
+        return
+    if job.workers > 1 or job.executor == "ray":
+        raise InputError(
+            "--llm is asked by one process: leave --workers and --executor out. A server is sent many requests at a"
+            " time, a local model takes them in batches; the rules cost next to nothing beside it."
+        )
+    categories = job.spec.options.get("categories")
+    settings.check(categories if isinstance(categories, list | tuple) else None)
+
+
 def _pictures(job: Job) -> str | None:
-    """The column of pictures to read, if a judge looks at them."""
-    if job.spec.judges.get("image_text") is not None:
+    """The column of pictures to read, if a judge or a language model looks at them."""
+    seeing = job.language_model is not None and job.language_model.seeing
+    if seeing or job.spec.judges.get("image_text") is not None:
         return job.image_column or "image"
     if job.image_column is not None:
-        raise InputError(f"--image-column {job.image_column}: only --image-text looks at pictures; leave one out.")
+        raise InputError(
+            f"--image-column {job.image_column}: only --image-text and --with-images look at pictures; leave it out."
+        )
     return None
 
 

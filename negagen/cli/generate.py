@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from negagen.batch import Report
+    from negagen.llm.settings import LanguageSettings
+    from negagen.proposing import Mode
 
 
 def generate(
@@ -105,6 +109,49 @@ def generate(
         typer.Option(
             help="Let a CLIP-like model compare each picture with caption and negative: its folder.", show_default=False
         ),
+    ] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask a language model too: a folder, a .gguf file, or a server's name for it (docs/llm.md).",
+            show_default=False,
+            metavar="MODEL",
+        ),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            help="The OpenAI-compatible server that has it, such as http://localhost:8000/v1.", show_default=False
+        ),
+    ] = None,
+    llm_mode: Annotated[
+        Literal["fill", "mix", "only"],
+        typer.Option(help="Ask where the rules gave fewer than k, always beside them, or in their place."),
+    ] = "fill",
+    llm_verify: Annotated[
+        bool, typer.Option("--llm-verify", help="Ask once more, in other words, whether each negative is one.")
+    ] = False,
+    llm_positives: Annotated[
+        bool, typer.Option("--llm-positives", help="Ask for rewordings that leave a caption true, too.")
+    ] = False,
+    with_images: Annotated[
+        bool, typer.Option("--with-images", help="Send the pictures along, to a server that sees.")
+    ] = False,
+    llm_budget: Annotated[
+        str | None,
+        typer.Option(help="What may be spent: 200000tokens or 500requests. [default: no limit]", show_default=False),
+    ] = None,
+    llm_price: Annotated[
+        str | None,
+        typer.Option(
+            help="What a million tokens of prompts and of completions cost, to show what is paid: 0.15,0.60.",
+            show_default=False,
+            metavar="P,C",
+        ),
+    ] = None,
+    llm_cache: Annotated[
+        Path | None,
+        typer.Option(help="The file that keeps all answers. [default: OUTPUT.llm.sqlite]", show_default=False),
     ] = None,
     image_column: Annotated[
         str | None,
@@ -206,6 +253,9 @@ def generate(
         upload=upload,
         executor=executor,
         address=address,
+        language_model=_language_model(
+            llm, base_url, llm_mode, llm_verify, llm_positives, with_images, llm_budget, llm_price, llm_cache
+        ),
     )
     with _terminable():
         try:
@@ -223,6 +273,44 @@ def generate(
     if warning := _all_wrong(report, column):
         typer.echo(warning, err=True)
         raise typer.Exit(1)
+
+
+def _language_model(
+    model: str | None,
+    base_url: str | None,
+    mode: Mode,
+    verify: bool,
+    positives: bool,
+    seeing: bool,
+    budget: str | None,
+    price: str | None,
+    cache: Path | None,
+) -> LanguageSettings | None:
+    from negagen.errors import InputError
+
+    if model is None:
+        given = {
+            "--base-url": base_url, "--llm-verify": verify, "--llm-positives": positives, "--with-images": seeing,
+            "--llm-budget": budget, "--llm-price": price, "--llm-cache": cache,
+        }  # fmt: skip
+        lonely = next((name for name, value in given.items() if value), None)
+        if lonely is not None or mode != "fill":
+            raise InputError(f"{lonely or '--llm-mode'} is for a language model: name it with --llm MODEL.")
+        return None
+    from negagen.llm.budget import Budget
+    from negagen.llm.settings import LanguageSettings, Price
+
+    return LanguageSettings(
+        model=model,
+        base_url=base_url,
+        mode=mode,
+        verify=verify,
+        positives=positives,
+        seeing=seeing,
+        budget=None if budget is None else Budget.of(budget),
+        cache=cache,
+        price=None if price is None else Price.of(price),
+    )
 
 
 def _check_categories(names: list[str] | None) -> None:
@@ -296,7 +384,16 @@ def report_json(report: Report) -> dict[str, object]:
         "worker_peak_rss_bytes": list(report.peak_rss[1:]),
         "fingerprint": report.fingerprint,
         "config": report.config,
+        **({} if report.usage is None else {"language_model": usage_json(report)}),
     }
+
+
+def usage_json(report: Report) -> dict[str, object]:
+    """What the language model was asked in this run, and what that cost where prices are known."""
+    if report.usage is None:
+        return {}
+    cost = {} if report.price is None else {"cost": round(report.price.cost(report.usage), 6)}
+    return {**report.usage.to_json(), **cost}
 
 
 def _close(report: Report, to_stderr: bool) -> None:
@@ -311,7 +408,27 @@ def _close(report: Report, to_stderr: bool) -> None:
         f" {report.seconds:.1f} s: {report.rows_per_second:,.0f} captions/s, at most {peak:,.0f} MiB a"
         " process."
     )
+    if report.usage is not None:
+        _print_usage(target, report)
     target.print(f"Written to {report.written_to}")
+
+
+def _print_usage(target: Console, report: Report) -> None:
+    from negagen.llm.budget import SPENT
+
+    usage = report.usage
+    if usage is None:
+        return
+    cost = "" if report.price is None else f", {report.price.cost(usage):,.4f} paid"
+    target.print(
+        f"Language model: {usage.asked:,} answers and {usage.cached:,} kept ones, {usage.prompt_tokens:,} +"
+        f" {usage.completion_tokens:,} tokens, {usage.tokens_per_second:,.0f} tokens/s{cost}."
+    )
+    for reason, times in sorted(usage.failures.items()):
+        if reason != SPENT:
+            target.print(f"  failed {times:,} times: {reason}")
+    if rows := report.counts.reason[SPENT]:
+        target.print(f"  The budget is spent: {rows:,} captions were left to the rules alone, or asked about in part.")
 
 
 def _what_is_left(target: Path) -> str:

@@ -97,7 +97,10 @@ class JudgedNegator:
         if siblings is not None:
             siblings, beside = tee(siblings)
         shown: Iterable[Any] = repeat(None) if images is None else images
-        results = self.negator.pipe(texts, keys, siblings=siblings, groups=groups)
+        more: dict[str, Any] = {}
+        if images is not None and getattr(self.negator, "seeing", False):
+            more["images"], shown = tee(images)
+        results = self.negator.pipe(texts, keys, siblings=siblings, groups=groups, **more)
         rows = zip(results, beside, shown, strict=False)
         while batch := list(islice(rows, _BATCH)):
             yield from self._judged(batch)

@@ -29,6 +29,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 """What a role is called in prompts."""
 
 _EXEMPLARS: Final = "exemplars.toml"
+_SHOWN_AS: Final = {"seen": "negative"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Shown:
 
 
 class Prompt:
-    """One of the prompts: "negative", "positive" or "verify".
+    """One of the prompts: "negative", "seen" (with a picture), "positive" or "verify".
 
     `version` is what the file says of itself, `hash` changes with every character of template and exemplars.
 
@@ -66,7 +67,7 @@ class Prompt:
         self.hash = blake2b(f"{source}\x1f{exemplars}".encode(), digest_size=8).hexdigest()
         self._template = environment.from_string(source)
         self._shown: int = document["shown"]
-        self._exemplars: list[Mapping[str, Any]] = document[name]
+        self._exemplars: list[Mapping[str, Any]] = document[_SHOWN_AS.get(name, name)]
         self._beginnings: dict[int, tuple[Message, ...]] = {}
         self.version = self._block("version", {})
 

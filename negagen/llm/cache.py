@@ -1,0 +1,170 @@
+"""Every answer that was paid for, in one SQLite file: a run that was killed asks nothing twice.
+
+An answer is found by all that it may depend on: prompt, messages, picture, model, parameters. It is on disk before it
+is used. The raw text stays, for inspection; keys of servers never come near this file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+from negagen.errors import LanguageModelError
+from negagen.llm.protocol import Answer, Request
+
+_FORMAT: Final = 1
+_WAIT_SECONDS: Final = 60
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY, run TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, parameters TEXT NOT NULL,
+    messages TEXT NOT NULL, text TEXT NOT NULL, finish TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS answers_run ON answers (run);
+CREATE TABLE IF NOT EXISTS failures (run TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS spent (run TEXT PRIMARY KEY);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer as it is kept: `prompt` names the prompt and its hash, `messages` are those that were sent."""
+
+    key: str
+    prompt: str
+    model: str
+    messages: tuple[Mapping[str, str], ...]
+    answer: Answer
+
+    @property
+    def question(self) -> str:
+        """The last message: what was asked about."""
+        return self.messages[-1]["content"] if self.messages else ""
+
+
+class Cache:
+    """The file `path`, made if need be; several processes may use it at once.
+
+    Raises `LanguageModelError` if it is no such file or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            version = self._file.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version != _FORMAT and tables:
+                raise LanguageModelError(
+                    f"{path} is no cache of this version of negagen: name another with --llm-cache FILE."
+                )
+            self._file.execute("PRAGMA journal_mode=WAL")
+            self._file.execute("PRAGMA synchronous=NORMAL")
+            self._file.executescript(_SCHEMA)
+            self._file.execute(f"PRAGMA user_version={_FORMAT}")
+        except sqlite3.Error as error:
+            raise LanguageModelError(
+                f"{path} cannot be used as a cache of answers ({error}): name another with --llm-cache FILE."
+            ) from error
+
+    def find(self, key: str) -> tuple[Answer, str] | None:
+        """The answer of that key and the run that paid for it."""
+        row = self._file.execute(
+            "SELECT text, prompt_tokens, completion_tokens, finish, run FROM answers WHERE key = ?", (key,)
+        ).fetchone()
+        return None if row is None else (Answer(row[0], row[1], row[2], row[3]), row[4])
+
+    def keep(
+        self, key: str, run: str, prompt: str, model: str, parameters: Mapping[str, Any], request: Request, said: Answer
+    ) -> None:
+        """Store an answer; it is on disk on return."""
+        messages = json.dumps([asdict(message) for message in request.messages], ensure_ascii=False)
+        self._file.execute(
+            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                key, run, prompt, model, dump(parameters), messages, said.text, said.finish,
+                said.prompt_tokens, said.completion_tokens,
+            ),
+        )  # fmt: skip
+
+    def note_failure(self, key: str, run: str, reason: str) -> None:
+        """Remember that a request of a run failed; it is asked again if it comes again."""
+        self._file.execute("INSERT INTO failures VALUES (?, ?, ?)", (run, key, reason))
+
+    def paid(self, run: str) -> tuple[int, int]:
+        """How many requests were answered for a run, and their tokens in all."""
+        row = self._file.execute(
+            "SELECT count(*), coalesce(sum(prompt_tokens + completion_tokens), 0) FROM answers WHERE run = ?", (run,)
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
+    def knows(self, model: str) -> bool:
+        """Whether the model has ever answered."""
+        return self._file.execute("SELECT 1 FROM answers WHERE model = ? LIMIT 1", (model,)).fetchone() is not None
+
+    def is_spent(self, run: str) -> bool:
+        """Whether the budget of a run was found to be spent."""
+        return self._file.execute("SELECT 1 FROM spent WHERE run = ?", (run,)).fetchone() is not None
+
+    def note_spent(self, run: str) -> None:
+        """Remember that the budget of a run is spent: the same command goes on without asking."""
+        self._file.execute("INSERT OR IGNORE INTO spent VALUES (?)", (run,))
+
+    def stored(self) -> Iterator[Stored]:
+        """Every answer, in the order in which they came."""
+        rows = self._file.execute(
+            "SELECT key, prompt, model, messages, text, prompt_tokens, completion_tokens, finish FROM answers"
+            " ORDER BY rowid"
+        )
+        for key, prompt, model, messages, *said in rows:
+            yield Stored(key, prompt, model, tuple(json.loads(messages)), Answer(*said))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def open_existing(path: Path) -> Cache:
+    """The cache at `path`, which must exist. Raises `LanguageModelError`."""
+    if not path.is_file():
+        raise LanguageModelError(f"{path} does not exist: `negagen generate --llm` leaves one beside its output.")
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+        try:
+            version = file.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error:
+            version = None
+    if version != _FORMAT:
+        raise LanguageModelError(f"{path} is no cache of this version of negagen.")
+    return Cache(path)
+
+
+def key_of_request(prompt: str, model: str, parameters: Mapping[str, Any], request: Request) -> str:
+    """Changes with all that an answer may depend on."""
+    picture = "" if request.image is None else blake2b(request.image, digest_size=16).hexdigest()
+    parts = [
+        prompt,
+        model,
+        dump(parameters),
+        dump([asdict(message) for message in request.messages]),
+        dump(request.schema),
+        str(request.max_tokens),
+        repr(request.temperature),
+        str(request.seed),
+        picture,
+    ]
+    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def dump(value: object) -> str:
+    """Canonical JSON: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)

@@ -1,0 +1,135 @@
+"""Slots by conversation: several of one caption a question, each answer read for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from negagen.llm.desk import Desk
+from negagen.llm.prompting import BOTH_SCHEMA, ROTATIONS, Prompt, edits_schema, prompt, question_of
+from negagen.llm.protocol import Failure, Request
+from negagen.llm.reading import read_both, read_edits
+from negagen.llm.slots import Proposal, Slot
+
+UNREADABLE: Final = Failure("language model: its answer could not be read")
+_TOKENS_AN_EDIT: Final = 56
+_TOKENS_BESIDE: Final = 24
+_TOKENS_OF_A_VERDICT: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFiller:
+    """A `Filler` over a back end. `seed` draws the exemplars; with `seeing`, slots bring their pictures along."""
+
+    desk: Desk
+    seed: int = 0
+    seeing: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.desk.name
+
+    def parameters(self) -> Mapping[str, Any]:
+        used = [prompt("seen" if self.seeing else "negative"), prompt("positive")]
+        return {**self.desk.parameters, "prompts": {each.name: f"{each.version} {each.hash}" for each in used}}
+
+    def fill(self, slots: Sequence[Slot]) -> Iterator[tuple[int, Sequence[Proposal] | Failure]]:
+        """As `Filler.fill`; slots of one caption that stand together go into one question."""
+        for chosen, asked in self._by_prompt(slots).items():
+            requests = [self._request(chosen, [slots[n] for n in group]) for group in asked]
+            for number, answer in self.desk.answers(identity(chosen), requests):
+                group = asked[number]
+                if isinstance(answer, Failure):
+                    yield from ((n, answer) for n in group)
+                    continue
+                reading = read_edits(answer.text, len(group))
+                self.desk.usage.read[reading.state] += 1
+                if reading.state == "unreadable":
+                    yield from ((n, UNREADABLE) for n in group)
+                    continue
+                for at, n in enumerate(group):
+                    yield n, reading.proposals.get(at, ())[: max(1, slots[n].wanted)]
+
+    def close(self) -> None:
+        self.desk.close()
+
+    def _by_prompt(self, slots: Sequence[Slot]) -> dict[Prompt, list[list[int]]]:
+        out: dict[Prompt, list[list[int]]] = {}
+        last: tuple[str, int, bool, bool] | None = None
+        for n, slot in enumerate(slots):
+            seen = self.seeing and slot.image is not None
+            name = "positive" if slot.positive else "seen" if seen else "negative"
+            same = (slot.text, slot.key, slot.positive, seen)
+            groups = out.setdefault(prompt(name), [])
+            if same == last:
+                groups[-1].append(n)
+            else:
+                groups.append([n])
+            last = same
+        return out
+
+    def _request(self, chosen: Prompt, slots: Sequence[Slot]) -> Request:
+        most = len(slots) * max(1, *(slot.wanted for slot in slots))
+        return Request(
+            messages=chosen.messages(self.seed, slots[0].key % ROTATIONS, **question_of(slots)),
+            schema=edits_schema(len(slots), reasons=not slots[0].positive, most=most),
+            max_tokens=_TOKENS_BESIDE + _TOKENS_AN_EDIT * most,
+            temperature=0.0,
+            seed=self.seed & 0x7FFFFFFF,
+            image=slots[0].image if self.seeing else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A caption and what was made of it: can both be true? `key` draws in which order they are shown."""
+
+    caption: str
+    text: str
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Asks once more, in other words."""
+
+    desk: Desk
+    seed: int = 0
+
+    def parameters(self) -> Mapping[str, Any]:
+        """What changes its answers beside the back end."""
+        chosen = prompt("verify")
+        return {chosen.name: f"{chosen.version} {chosen.hash}"}
+
+    def both(self, pairs: Sequence[Pair]) -> list[bool | Failure]:
+        """Whether both sentences of each pair can be true of one picture, as the model says."""
+        chosen = prompt("verify")
+        requests = [self._request(chosen, pair) for pair in pairs]
+        out: list[bool | Failure] = [UNREADABLE] * len(pairs)
+        for number, answer in self.desk.answers(identity(chosen), requests):
+            if isinstance(answer, Failure):
+                out[number] = answer
+                continue
+            said = read_both(answer.text)
+            self.desk.usage.read["verdict" if said is not None else "unreadable verdict"] += 1
+            if said is not None:
+                out[number] = said
+        return out
+
+    def _request(self, chosen: Prompt, pair: Pair) -> Request:
+        sentences = [pair.caption, pair.text]
+        if pair.key >> 8 & 1:
+            sentences.reverse()
+        return Request(
+            messages=chosen.messages(self.seed, pair.key % ROTATIONS, sentences=sentences),
+            schema=BOTH_SCHEMA,
+            max_tokens=_TOKENS_OF_A_VERDICT,
+            temperature=0.0,
+            seed=self.seed & 0x7FFFFFFF,
+        )
+
+
+def identity(chosen: Prompt) -> str:
+    """What names a prompt in cache and fingerprint."""
+    return f"{chosen.name} {chosen.version} {chosen.hash}"

@@ -1,0 +1,190 @@
+"""Where requests go: first to the cache, then, as far as the budget reaches, to the model."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from negagen.errors import LanguageModelError
+from negagen.llm.budget import SPENT, Budget, Purse
+from negagen.llm.cache import Cache, key_of_request
+from negagen.llm.protocol import Answer, Backend, Failure, Message, Request
+
+_AT_ONCE: Final = 64
+_HOPELESS: Final = 32
+_SPENT: Final = Failure(SPENT)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a run has asked so far. `cached` answers cost nothing; `seconds` are those spent waiting for answers.
+
+    `failures` count requests without an answer by reason, `read` the answers by how they could be read.
+    """
+
+    asked: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    failures: Counter[str] = field(default_factory=Counter)
+    read: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and completions, as far as they were paid for in this run."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Completion tokens a second of waiting."""
+        return self.completion_tokens / self.seconds if self.seconds else 0.0
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON values."""
+        return {
+            "asked": self.asked,
+            "cached": self.cached,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "seconds": round(self.seconds, 3),
+            "tokens_per_second": round(self.tokens_per_second, 1),
+            "failures": dict(sorted(self.failures.items())),
+            "read": dict(sorted(self.read.items())),
+        }
+
+
+def try_out(backend: Backend) -> None:
+    """Ask a model for a word: better to know before the first row than after it that it does not answer.
+
+    Raises `LanguageModelError`.
+    """
+    request = Request((Message("user", "Say yes."),), None, 8, 0.0, 0)
+    for _, answer in backend.answers([request]):
+        if isinstance(answer, Failure):
+            raise LanguageModelError(f"{backend.name} does not answer: {answer.reason}")
+
+
+class Desk:
+    """Answers requests: each from the cache, or by the back end, which is then remembered.
+
+    `run` names the run that pays: a run that is begun again goes on with what is left of its budget. `tell` is called
+    after each answer; `usage` is counted on.
+
+    A run of `_HOPELESS` failures with no answer between them raises `LanguageModelError`: so does what the back end
+    finds pointless.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        cache: Cache,
+        *,
+        run: str,
+        budget: Budget | None = None,
+        tell: Callable[[Usage], None] | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        self._backend, self._cache, self._run = backend, cache, run
+        self._purse = Purse(budget, *cache.paid(run))
+        self._spent = budget is not None and cache.is_spent(run)
+        self._tell = tell
+        self._failed_in_a_row = 0
+        self.parameters = dict(backend.parameters())
+        self.usage = usage or Usage()
+
+    @property
+    def name(self) -> str:
+        """The back end's."""
+        return self._backend.name
+
+    def answers(self, prompt: str, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
+        """Each request's index with its answer or failure, in no particular order; `prompt` names the prompt."""
+        keys = [key_of_request(prompt, self.name, self.parameters, request) for request in requests]
+        first: dict[str, int] = {}
+        twins: dict[int, list[int]] = {}
+        wave: list[int] = []
+        for number, key in enumerate(keys):
+            if key in first:  # two rows of one caption: asked once
+                twins.setdefault(first[key], []).append(number)
+                continue
+            first[key] = number
+            found = self._cache.find(key)
+            if found is not None:
+                self.usage.cached += 1
+                self._told()
+                yield number, found[0]
+                continue
+            if not self._admits(requests[number]):
+                if wave and not self._spent:  # what is under way may turn out cheaper
+                    yield from self._asked(prompt, requests, keys, wave)
+                    wave = []
+                if not self._admits(requests[number]):
+                    self._note_spent()
+                    self.usage.failures[SPENT] += 1
+                    yield number, _SPENT
+                    continue
+            wave.append(number)
+            if len(wave) == _AT_ONCE:
+                yield from self._asked(prompt, requests, keys, wave)
+                wave = []
+        yield from self._asked(prompt, requests, keys, wave)
+        for number, others in twins.items():
+            found = self._cache.find(keys[number])
+            for other in others:
+                yield other, Failure("language model: its twin failed") if found is None else found[0]
+
+    def close(self) -> None:
+        """Close back end and cache."""
+        self._backend.close()
+        self._cache.close()
+
+    def _admits(self, request: Request) -> bool:
+        return not self._spent and self._purse.take(request)
+
+    def _note_spent(self) -> None:
+        if not self._spent:
+            self._spent = True
+            self._cache.note_spent(self._run)
+
+    def _asked(
+        self, prompt: str, requests: Sequence[Request], keys: Sequence[str], wave: Sequence[int]
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        if not wave:
+            return
+        since = time.monotonic()
+        for at, answer in self._backend.answers([requests[number] for number in wave]):
+            number = wave[at]
+            self.usage.seconds += time.monotonic() - since
+            if isinstance(answer, Answer):
+                self._failed_in_a_row = 0
+                self._cache.keep(keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer)
+                self.usage.asked += 1
+                self.usage.prompt_tokens += answer.prompt_tokens
+                self.usage.completion_tokens += answer.completion_tokens
+                self._purse.settle(requests[number], answer.prompt_tokens + answer.completion_tokens)
+                self._told()
+                yield number, answer
+            else:
+                self._fail(keys[number], answer)
+                self._purse.settle(requests[number], 0)
+                yield number, Failure(f"language model: {answer.reason}")
+            since = time.monotonic()
+
+    def _fail(self, key: str, failure: Failure) -> None:
+        self._cache.note_failure(key, self._run, failure.reason)
+        self.usage.failures[failure.reason] += 1
+        self._failed_in_a_row += 1
+        self._told()
+        if self._failed_in_a_row >= _HOPELESS:
+            raise LanguageModelError(
+                f"{self.name}: the last {_HOPELESS} requests all failed, the last one so: {failure.reason}. What was"
+                f" answered is kept in {self._cache.path.name}: run the same command again to go on."
+            )
+
+    def _told(self) -> None:
+        if self._tell is not None:
+            self._tell(self.usage)
