@@ -37,7 +37,7 @@ def captions(scene: Scene, count: int, *, seed: int = 0) -> list[str]:
 
 
 def keywords(text: str, rng: np.random.Generator) -> str:
-    """The caption's words in random order, as many a picture on the web is labelled: what is there, not what is whose."""
+    """The caption's words in random order, as pictures on the web are often tagged: what is there, not whose it is."""
     words = text.lower().replace(",", "").rstrip(".").split()
     return " ".join(words[int(place)] for place in rng.permutation(len(words)))
 

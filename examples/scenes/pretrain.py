@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers.utils import logging
@@ -52,10 +53,15 @@ def pretrain(
     exam: Exam | None = None,
     every: int = 1000,
     seconds: float = math.inf,
+    keep: Path | None = None,
+    as_json: bool = False,
 ) -> list[dict[str, Any]]:
-    """Saves the model to `folder`; gives what it scored on the way. `shuffled`: share of the captions that are told as
-    their words in random order, so that there what is whose can not be learnt. `seconds` bounds the training: the rate falls with
-    the larger of the shares of steps and of time that are spent."""
+    """Saves the model to `folder`; gives what it scored on the way.
+
+    `shuffled`: share of the captions that are told as their words in random order, from which nobody can learn what is
+    whose. `seconds` bounds the training: the rate falls with the larger of the shares of steps and of time that are
+    spent. `keep`: a folder for the weights at each score, as float16, by step. `as_json`: each score is printed whole.
+    """
     size = PRESETS[preset]
     pictures, said = drawn(images, size.side, siblings=SIBLINGS, cache=cache, seed=world, workers=workers)
     pixels = torch.from_numpy(pictures).to(device)
@@ -86,7 +92,11 @@ def pretrain(
             model.logit_scale.clamp_(max=math.log(100))
         step += 1
         if step % every == 0 or done >= 1.0:
-            history.append(_report(model, questions, step, loss, time.monotonic() - started))
+            history.append(_report(model, questions, step, loss, time.monotonic() - started, as_json))
+            if keep is not None:
+                keep.mkdir(parents=True, exist_ok=True)
+                weights = {name: value.half().cpu().contiguous() for name, value in model.state_dict().items()}
+                save_file(weights, keep / f"{step}.safetensors")
     model.eval()
     (model.half() if half else model).save_pretrained(folder)
     return history
@@ -109,7 +119,9 @@ def _groups(model: Any) -> list[dict[str, Any]]:
     return [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
 
 
-def _report(model: Any, questions: Questions | None, step: int, loss: Tensor, seconds: float) -> dict[str, Any]:
+def _report(
+    model: Any, questions: Questions | None, step: int, loss: Tensor, seconds: float, as_json: bool
+) -> dict[str, Any]:
     record: dict[str, Any] = {"step": step, "loss": round(loss.item(), 4), "seconds": round(seconds, 1)}
     line = f"step {step:6d}  loss {loss.item():.3f}  {seconds:6.1f} s"
     if questions is not None:
@@ -121,7 +133,7 @@ def _report(model: Any, questions: Questions | None, step: int, loss: Tensor, se
             f"  R@1 {scores['retrieval']:.1%}  nouns {scores['nouns']:.1%}  colours {scores['colours']:.1%}"
             f"  swap {scores['swap']:.1%}  mean {scores['mean']:.1%}"
         )
-    print(line, flush=True)
+    print(json.dumps(record) if as_json else line, flush=True)
     return record
 
 
@@ -143,6 +155,8 @@ def main() -> None:
     parser.add_argument("--exam", type=Path, help="an exam's .npz, to score the model on the way")
     parser.add_argument("--every", type=int, default=1000, help="steps between scores")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long")
+    parser.add_argument("--json", action="store_true", help="print each score as a line of JSON")
+    parser.add_argument("--keep", type=Path, help="folder for the weights at each score")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -151,6 +165,7 @@ def main() -> None:
         seed=given.seed, world=given.world, device=given.device, workers=given.workers,
         cache=given.cache, half=given.half, shuffled=given.shuffled,
         exam=Exam.load(given.exam) if given.exam else None, every=given.every, seconds=given.seconds,
+        keep=given.keep, as_json=given.json,
     )  # fmt: skip
     (given.output / "pretraining.json").write_text(json.dumps(history) + "\n", encoding="utf-8")
 

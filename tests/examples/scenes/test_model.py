@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.lib.format import open_memmap
 
-from examples.scenes.captions import captions
+from examples.scenes.captions import captions, keywords
 from examples.scenes.demo import BASE
 from examples.scenes.encode import image_features, load, text_features, tokens
 from examples.scenes.exam import Exam
@@ -38,6 +38,17 @@ def test_known_words_are_one_token_and_captions_fit() -> None:
     assert len(marks.tokenize("zebra")) > 1
     longest = max(len(marks(text)["input_ids"]) for index in range(300) for text in captions(sample(index), 4))
     assert 2 * longest <= CONTEXT
+
+
+def test_tokens_are_those_of_the_tokenizer() -> None:
+    marks = tokenizer()
+    rng = np.random.default_rng(0)
+    said = [text for index in range(30) for text in captions(sample(index), 4)]
+    said += [keywords(text, rng) for text in said] + ["A zebra's “odd” hat, un-known!", "red cup " * 60, ""]
+    ids, mask = tokens(marks, said)
+    expected = marks(said, padding=True, truncation=True, return_tensors="pt")
+    assert torch.equal(ids, expected["input_ids"])
+    assert torch.equal(mask, expected["attention_mask"])
 
 
 def test_pictures_lie_in_a_file_as_they_are_drawn(tmp_path: Path) -> None:
