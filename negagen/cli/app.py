@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from negagen.cli.answers import answers
 from negagen.cli.audit import audit
 from negagen.cli.doctor import doctor
 from negagen.cli.draw import draw
@@ -36,6 +37,7 @@ app.command()(mine)
 app.command()(fit)
 app.command()(preview)
 app.command()(inspect)
+app.command()(answers)
 app.command()(audit)
 app.command()(finetune)
 app.command()(patch)

@@ -93,7 +93,8 @@ class Desk:
         self._spent = budget is not None and cache.is_spent(run)
         self._tell = tell
         self._failed_in_a_row = 0
-        self.parameters = dict(backend.parameters())
+        # A server that moved is the same server, and its address is nobody else's business.
+        self.parameters = {name: value for name, value in backend.parameters().items() if name != "base_url"}
         self.usage = usage or Usage()
 
     @property

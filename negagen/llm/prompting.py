@@ -119,14 +119,12 @@ def edits_schema(spans: int, *, reasons: bool, most: int) -> dict[str, Any]:
     }
 
 
-BOTH_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "type": "object",
-        "properties": {"both": {"type": "boolean"}},
-        "required": ["both"],
-        "additionalProperties": False,
-    }
-)
+BOTH_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"both": {"type": "boolean"}},
+    "required": ["both"],
+    "additionalProperties": False,
+}
 """The JSON schema of a verifying answer."""
 
 

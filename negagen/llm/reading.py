@@ -39,27 +39,23 @@ def read_edits(text: str, spans: int) -> Reading:
     an empty or null one is an abstention.
     """
     whole, found = _found(text)
-    found_any = whole and isinstance(found, list)
     proposals: dict[int, list[Proposal]] = {}
-    ignored = 0
+    said, ignored = False, 0
     for item in found:
-        if "replacement" not in item:
-            found_any = found_any or "edits" in item
-            ignored += "edits" not in item
+        if item.get("edits") == []:
+            said = True
             continue
-        found_any = True
-        span = _span(item, spans)
-        replacement = item["replacement"]
+        replacement, span = item.get("replacement", item), _span(item, spans)
         if replacement is None or replacement == "":
-            continue
-        if span is None or not isinstance(replacement, str):
+            said = True
+        elif span is None or not isinstance(replacement, str):
             ignored += 1
-            continue
-        reason = item.get("why_false")
-        proposals.setdefault(span, []).append(
-            Proposal(replacement, reason if isinstance(reason, str) else "", _truth(item.get("plausible")) is not False)
-        )
-    if not found_any or (ignored and not proposals):
+        else:
+            reason = item.get("why_false")
+            plausible = _truth(item.get("plausible")) is not False
+            proposal = Proposal(replacement, reason if isinstance(reason, str) else "", plausible)
+            proposals.setdefault(span, []).append(proposal)
+    if not proposals and not said:
         return Reading("unreadable", {}, ignored)
     return Reading("json" if whole else "salvaged", {n: tuple(each) for n, each in proposals.items()}, ignored)
 
@@ -91,14 +87,14 @@ def _flat(value: Any) -> Iterator[dict[str, Any]]:
     """The objects that an answer's value consists of: itself, those of its list, or of its list of edits."""
     if isinstance(value, dict):
         edits = value.get("edits")
-        if isinstance(edits, list):
+        if isinstance(edits, list) and edits:
             yield from _flat(edits)
         elif isinstance(edits, dict):
             yield edits
         else:
             yield value
     elif isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))
+        yield from (item if isinstance(item, dict) else {} for item in value)
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
