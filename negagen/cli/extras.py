@@ -10,6 +10,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "evaluate": ("torch", "transformers", "safetensors", "pillow", "matplotlib", "tomli-w", "scikit-learn"),
     "audit": ("scikit-learn", "matplotlib"),
     "judges": ("torch", "transformers", "safetensors", "pillow"),
+    "llm": ("torch", "transformers", "safetensors", "httpx2", "jinja2", "llguidance", "gguf", "accelerate"),
     "lora": ("peft",),
     "open-clip": ("open-clip-torch",),
     "tensorboard": ("tensorboard",),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negagen.errors import ModelError
-from negagen.judges.loading import digest_of, explained, modules, place, positions, whole
+from negagen.judges.loading import digest_of, load_causal, modules, place, positions
 
 
 class CausalScorer:
@@ -32,16 +32,9 @@ class CausalScorer:
 
     def __init__(self, path: str | Path, *, device: str = "auto", batch_size: int = 32) -> None:
         path = Path(path)
-        if not path.exists():
-            raise ModelError(f"{path} does not exist: give the folder, or the .gguf file, of a causal language model.")
-        torch, transformers = modules("a causal language model")
-        folder, options = (path.parent, {"gguf_file": path.name}) if path.suffix == ".gguf" else (path, {})
-        with explained(path, "causal language model"):
-            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
-            model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **options
-            )
-        whole(info, path, "causal language model")
+        torch, _ = modules("a causal language model")
+        tokenizer, model = load_causal(path, torch.float32)
+        self._tokenizer: Any = tokenizer
         begin = self._tokenizer.bos_token_id
         self._begin = self._tokenizer.eos_token_id if begin is None else begin
         if self._begin is None:

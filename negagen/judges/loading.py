@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from hashlib import blake2b
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,14 +17,33 @@ _UNBOUNDED: Final = 1 << 30
 _PAST_END: Final = frozenset(["roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer"])
 
 
-def modules(what: str) -> tuple[Any, Any]:
+def modules(what: str, extra: str = "judges") -> tuple[Any, Any]:
     """torch and transformers. Raises `ModelError`, which names `what` needs them, if either is not installed."""
     try:
         import torch
         import transformers
     except ImportError as error:
-        raise ModelError(f'{what} needs torch and transformers: pip install "negagen[judges]" ({error}).') from error
+        raise ModelError(f'{what} needs torch and transformers: pip install "negagen[{extra}]" ({error}).') from error
     return torch, transformers
+
+
+def load_causal(path: Path, dtype: Any, extra: str = "judges") -> tuple[Any, Any]:
+    """The tokenizer and the causal language model, its weights as `dtype`, of a folder or a `.gguf` file.
+
+    Nothing is downloaded. Raises `ModelError` if the path is missing or holds no such model, or a package is missing.
+    """
+    if not path.exists():
+        raise ModelError(f"{path} does not exist: give the folder, or the .gguf file, of a causal language model.")
+    _, transformers = modules("a causal language model", extra)
+    folder, options = (path.parent, {"gguf_file": path.name}) if path.suffix == ".gguf" else (path, {})
+    # The progress bar of a .gguf file cannot be turned off.
+    with explained(path, "causal language model"), redirect_stderr(StringIO()):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
+        model, info = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, dtype=dtype, output_loading_info=True, **options
+        )
+    whole(info, path, "causal language model")
+    return tokenizer, model
 
 
 @contextmanager
