@@ -141,6 +141,7 @@ def generate(
         str | None,
         typer.Option(help="What may be spent: 200000tokens or 500requests. [default: no limit]", show_default=False),
     ] = None,
+    llm_concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Requests to a server at a time.")] = 8,
     llm_price: Annotated[
         str | None,
         typer.Option(
@@ -254,7 +255,16 @@ def generate(
         executor=executor,
         address=address,
         language_model=_language_model(
-            llm, base_url, llm_mode, llm_verify, llm_positives, with_images, llm_budget, llm_price, llm_cache
+            llm,
+            base_url,
+            llm_mode,
+            llm_verify,
+            llm_positives,
+            with_images,
+            llm_budget,
+            llm_price,
+            llm_cache,
+            llm_concurrency,
         ),
     )
     with _terminable():
@@ -285,6 +295,7 @@ def _language_model(
     budget: str | None,
     price: str | None,
     cache: Path | None,
+    concurrency: int,
 ) -> LanguageSettings | None:
     from negagen.errors import InputError
 
@@ -310,6 +321,7 @@ def _language_model(
         budget=None if budget is None else Budget.of(budget),
         cache=cache,
         price=None if price is None else Price.of(price),
+        concurrency=concurrency,
     )
 
 

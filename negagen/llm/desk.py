@@ -13,7 +13,8 @@ from negagen.llm.budget import SPENT, Budget, Purse
 from negagen.llm.cache import Cache, key_of_request
 from negagen.llm.protocol import Answer, Backend, Failure, Message, Request
 
-_AT_ONCE: Final = 64
+_AT_ONCE: Final = 512
+_AT_ONCE_IN_A_BUDGET: Final = 64
 _HOPELESS: Final = 32
 _SPENT: Final = Failure(SPENT)
 
@@ -65,7 +66,7 @@ def try_out(backend: Backend) -> None:
     request = Request((Message("user", "Say yes."),), None, 8, 0.0, 0)
     for _, answer in backend.answers([request]):
         if isinstance(answer, Failure):
-            raise LanguageModelError(f"{backend.name} does not answer: {answer.reason}")
+            raise LanguageModelError(f"--llm: {backend.name} does not answer: {answer.reason}. Is it the right model?")
 
 
 class Desk:
@@ -90,6 +91,7 @@ class Desk:
     ) -> None:
         self._backend, self._cache, self._run = backend, cache, run
         self._purse = Purse(budget, *cache.paid(run))
+        self._at_once = _AT_ONCE if budget is None else _AT_ONCE_IN_A_BUDGET
         self._spent = budget is not None and cache.is_spent(run)
         self._tell = tell
         self._failed_in_a_row = 0
@@ -129,7 +131,7 @@ class Desk:
                     yield number, _SPENT
                     continue
             wave.append(number)
-            if len(wave) == _AT_ONCE:
+            if len(wave) == self._at_once:
                 yield from self._asked(prompt, requests, keys, wave)
                 wave = []
         yield from self._asked(prompt, requests, keys, wave)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from negagen.errors import InputError
+from negagen.llm.asking import LanguageProposer
+from negagen.llm.backends.opening import opening, opening_masked
 from negagen.llm.budget import Budget
 from negagen.llm.cache import Cache
+from negagen.llm.chatting import ChatFiller, Verifier
 from negagen.llm.desk import Desk, Usage, try_out
+from negagen.llm.prompting import prompt
 from negagen.llm.protocol import Backend
+from negagen.llm.slots import Filler
 from negagen.negator import Negator
 from negagen.proposing import MODES, Mode
 from negagen.seeding import key_of
@@ -51,7 +56,11 @@ class LanguageSettings:
     """`model` is a path or a server's name for it, `base_url` the server's address (None: the model is local).
 
     `mode` says for which captions it is asked, `verify` has each candidate asked about once more, `positives` has
-    rewordings asked for too, `seeing` sends pictures along. `cache` is the file of answers (None: beside the output).
+    rewordings asked for too, `seeing` sends pictures along. `concurrency` requests are under way at a server at a time.
+    `cache` is the file of answers (None: beside the output).
+
+    A model "masked:PATH" is a masked language model, which fills in words and holds no conversation: it has neither
+    cache nor budget.
     """
 
     model: str
@@ -63,11 +72,25 @@ class LanguageSettings:
     budget: Budget | None = None
     cache: Path | None = None
     price: Price | None = None
+    concurrency: int = 8
+
+    @property
+    def masked(self) -> bool:
+        """Whether the model is a masked one."""
+        return self.model.startswith("masked:")
 
     def check(self, categories: Sequence[str] | None) -> None:
         """Raise `InputError` for settings that go together with nothing."""
         if self.mode not in MODES:
             raise InputError(f"--llm-mode {self.mode}: expected one of {', '.join(MODES)}.")
+        if self.masked:
+            told = {
+                "--base-url": self.base_url, "--llm-verify": self.verify, "--llm-positives": self.positives,
+                "--with-images": self.seeing, "--llm-budget": self.budget, "--llm-price": self.price,
+                "--llm-cache": self.cache,
+            }  # fmt: skip
+            if given := next((name for name, value in told.items() if value), None):
+                raise InputError(f"{given} is for a model that holds a conversation, not for --llm {self.model}.")
         if self.seeing and self.base_url is None:
             raise InputError("--with-images sends pictures to a server that sees: give its --base-url too.")
         if categories is not None and MADE.isdisjoint(categories):
@@ -93,57 +116,56 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
         self.settings = settings
         self.path = settings.cache_beside(output)
         self.usage = Usage()
-        self._backend: Backend | None = None
-        self._cache: Cache | None = None
+        self._open = ExitStack()
+        self._chat: tuple[Backend, Cache] | None = None
+        self._filler: Filler | None = None
 
     def __enter__(self) -> Self:
-        self._cache = Cache(self.path)
-        try:
-            self._backend = open_backend(self.settings)
-            if not self._cache.knows(self._backend.name):
-                try_out(self._backend)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        settings = self.settings
+        with ExitStack() as opened:
+            if settings.masked:
+                self._filler = opened.enter_context(closing(opening_masked(settings.model)))
+            else:
+                for each in ("negative", "seen", "positive", "verify"):
+                    prompt(each)  # which needs a package
+                backend = opened.enter_context(
+                    closing(opening(settings.model, base_url=settings.base_url, concurrency=settings.concurrency))
+                )
+                cache = opened.enter_context(closing(Cache(self.path)))
+                if not cache.knows(backend.name):
+                    try_out(backend)
+                self._chat = backend, cache
+            self._open = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._backend is not None:
-            self._backend.close()
-        if self._cache is not None:
-            self._cache.close()
+        self._open.close()
 
     def negator(self, rules: Negator, work: object, tell: Callable[[Usage], None] | None = None) -> Negator:
         """`rules` with this model beside them; `work` tells inputs apart, each of which has the whole budget.
 
         `tell` is called after each answer.
         """
-        from negagen.llm.asking import LanguageProposer
-        from negagen.llm.chatting import ChatFiller, Verifier
-
-        if self._backend is None or self._cache is None:
+        settings, verifier = self.settings, None
+        if self._chat is not None:
+            backend, cache = self._chat
+            run = f"{key_of(rules.fingerprint, work, settings.mode, settings.verify, settings.budget):016x}"
+            desk = Desk(backend, cache, run=run, budget=settings.budget, tell=tell, usage=self.usage)
+            self._filler = ChatFiller(desk, rules.seed, settings.seeing)
+            verifier = Verifier(desk, rules.seed) if settings.verify else None
+        if self._filler is None:
             raise ValueError("enter the language model first")
-        settings = self.settings
-        run = f"{key_of(rules.fingerprint, work, settings.mode, settings.verify, settings.budget):016x}"
-        desk = Desk(self._backend, self._cache, run=run, budget=settings.budget, tell=tell, usage=self.usage)
         proposer = LanguageProposer(
-            filler=ChatFiller(desk, rules.seed, settings.seeing),
+            filler=self._filler,
             lexicon=rules.lexicon,
             parser=rules.parser,
             mode=settings.mode,
             categories=None if rules.categories is None else frozenset(rules.categories),
             positives=settings.positives,
-            verifier=Verifier(desk, rules.seed) if settings.verify else None,
+            verifier=verifier,
             seeing=settings.seeing,
             budget="" if settings.budget is None else str(settings.budget),
         )
         return rules.proposing_by(proposer)
-
-
-def open_backend(settings: LanguageSettings) -> Backend:
-    """The back end that the settings name."""
-    from negagen.llm.backends.opening import opening
-
-    return opening(settings.model, base_url=settings.base_url)
