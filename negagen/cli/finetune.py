@@ -73,6 +73,14 @@ def finetune(
     lock_image: Annotated[
         bool, typer.Option("--lock-image", help="Freeze the vision tower and encode every picture once.")
     ] = False,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            help="What a model said of the negatives, for a recipe's curriculum to begin with: of `negagen mine`, or a"
+            " run's feedback.parquet.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Threads that make batches, processes that decode.")] = 4,
     cache: Annotated[
@@ -129,6 +137,7 @@ def finetune(
         max_bad=max_bad,
         held_out=held_out,
         lock_image=lock_image,
+        feedback=feedback,
         seed=seed,
         workers=workers,
         device=device,

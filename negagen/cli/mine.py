@@ -54,6 +54,13 @@ def mine(
         float,
         typer.Option(min=0, help="Suspect those above this share of the caption's own score of being true; 0: none."),
     ] = 1.2,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write all margins, for `negagen finetune --feedback` to begin a curriculum with.",
+            show_default=False,
+        ),
+    ] = None,
     quota: Annotated[float, typer.Option(min=0, max=1, help="Most of all that is kept, of one category.")] = 1.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Of the model's arithmetic.")] = "fp32",
@@ -97,7 +104,7 @@ def mine(
     from negagen.train.distributed import process_group
     from negagen.train.models import load
 
-    keep = Keep(hardest is None if fools is None else fools, hardest, below or None, quota)
+    keep = Keep(hardest is None if fools is None else fools, hardest, below, quota)
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists: choose another -o PATH, or replace it with --overwrite.")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -105,8 +112,9 @@ def mine(
         scorer = Scorer(load(model, device=chosen), batch_size, precision == "bf16", workers)
         inputs = Inputs([pool], images, caption_column, image_column, image_id_column)
         mined = run(
-            scorer, inputs, output, keep, cache=cache or default_cache(), max_bad=max_bad, tell=_tell(), told=model
-        )
+            scorer, inputs, output, keep, cache=cache or default_cache(), max_bad=max_bad, feedback=feedback,
+            tell=_tell(), told=model,
+        )  # fmt: skip
     if as_json:
         from negagen.cli.console import print_json
 

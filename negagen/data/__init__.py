@@ -14,7 +14,9 @@ _PUBLIC = {
     "Batch": "negagen.data.batch",
     "Batches": "negagen.data.collate",
     "Collator": "negagen.data.blocks",
+    "Curriculum": "negagen.data.difficulty",
     "Feed": "negagen.data.feed",
+    "Feedback": "negagen.data.difficulty",
     "Grouped": "negagen.data.blocks",
     "HardNegatives": "negagen.data.draw",
     "HuggingFaceTokenizer": "negagen.data.tokens",
@@ -34,14 +36,18 @@ _PUBLIC = {
     "default_cache": "negagen.data.preparing",
     "encode": "negagen.data.tokens",
     "grouped": "negagen.data.blocks",
+    "load_feedback": "negagen.data.feedback_file",
     "prepare": "negagen.data.preparing",
+    "save_feedback": "negagen.data.feedback_file",
 }
 
 __all__ = [
     "Batch",
     "Batches",
     "Collator",
+    "Curriculum",
     "Feed",
+    "Feedback",
     "Grouped",
     "HardNegatives",
     "HuggingFaceTokenizer",
@@ -61,7 +67,9 @@ __all__ = [
     "default_cache",
     "encode",
     "grouped",
+    "load_feedback",
     "prepare",
+    "save_feedback",
 ]
 
 if TYPE_CHECKING:
@@ -70,8 +78,10 @@ if TYPE_CHECKING:
     from negagen.data.blocks import Collator, Grouped, grouped
     from negagen.data.cache import ImageCache
     from negagen.data.collate import Batches
+    from negagen.data.difficulty import Curriculum, Feedback
     from negagen.data.draw import HardNegatives
     from negagen.data.feed import Feed, Sweep
+    from negagen.data.feedback_file import load_feedback, save_feedback
     from negagen.data.images import View
     from negagen.data.layouts import Inputs
     from negagen.data.loader import ahead

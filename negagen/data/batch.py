@@ -57,6 +57,8 @@ class Batch:
         weights: float32 [B, K], confidence in [0, 1] that a negative is false of the picture, 0 where there is none.
         kinds: int64 [B, K], index into `negagen.types.CATEGORIES`; -1 where there is no negative, or none of a named
             category.
+        candidates: int64 [B, K], the numbers of the negatives among all of the training set, for `Feedback`; -1 where
+            there is none; None where they are made for the batch.
     """
 
     rows: Tensor
@@ -68,6 +70,7 @@ class Batch:
     positives: Tensor
     weights: Tensor
     kinds: Tensor
+    candidates: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from negagen.data.batch import Batch
 from negagen.data.clic import Exchange
+from negagen.data.difficulty import Curriculum, Feedback
 from negagen.data.draw import Categories, Draw
 from negagen.data.order import Step
 from negagen.data.prepared import Prepared
@@ -24,13 +25,17 @@ Layout = Literal["pairs", "clic"]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The texts of B rows by their numbers in the set, -1 for none: `negatives` int64 [B, K], `positives` [B, P]."""
+    """The texts of B rows by their numbers in the set, -1 for none: `negatives` int64 [B, K], `positives` [B, P].
+
+    `candidates` int64 [B, K] are the numbers of the negatives among the set's choices.
+    """
 
     captions: NDArray[np.int64]
     negatives: NDArray[np.int64]
     positives: NDArray[np.int64]
     weights: NDArray[np.float32]
     kinds: NDArray[np.int64]
+    candidates: NDArray[np.int64]
 
 
 class Batches:
@@ -53,6 +58,7 @@ class Batches:
         plain_every: each so many-th step is of single pictures with their captions alone; 0 for none.
         tokenizer: for the layout "clic", whose texts are new.
         pixels: False where image features are cached: batches then have no pixels.
+        curriculum, feedback: prefer negatives that are hard for the model; see `negagen.data.difficulty`.
 
     Raises:
         DataError: there are no negatives (or positives), though some are asked for, or no row has as many.
@@ -71,12 +77,17 @@ class Batches:
         plain_every: int = 0,
         tokenizer: Tokenizer | None = None,
         pixels: bool = True,
+        curriculum: Curriculum | None = None,
+        feedback: Feedback | None = None,
     ) -> None:
         if layout == "clic" and tokenizer is None:
             raise DataError("the layout 'clic' joins captions to new texts: it needs the model's tokenizer.")
+        if layout == "clic" and curriculum is not None:
+            raise DataError("the layout 'clic' makes its negatives anew: none of them can be found hard.")
         self.prepared, self.plain_every, self.pixels = prepared, plain_every, pixels
         self._layout, self._tokenizer, self._seed = layout, tokenizer, seed
         self._counts, self._categories, self._confidence = (k, positives), categories, confidence
+        self._curriculum, self.feedback = curriculum, feedback
         self._begin()
         self._check("negatives", self._negatives)
         self._check("positives", self._positives)
@@ -95,6 +106,8 @@ class Batches:
             categories=self._categories,
             confidence=self._confidence,
             without=tokens.same_negatives,
+            curriculum=self._curriculum,
+            feedback=self.feedback,
         )
         self._positives = Draw(data.positives, positives, seed=seed, purpose="positives", without=tokens.same_positives)
 
@@ -144,6 +157,7 @@ class Batches:
             positives=_tensor(positives),
             weights=_tensor(drawn.weights),
             kinds=_tensor(drawn.kinds),
+            candidates=_tensor(drawn.candidates),
         )
         return batch.pin_memory() if pin else batch
 
@@ -164,6 +178,7 @@ class Batches:
             positives=_of(data.positives.texts, positives, -1).astype(np.int64),
             weights=_of(data.negatives.weights, found, 0).astype(np.float32) / (1 + forced[:, None].astype(np.float32)),
             kinds=_of(data.negatives.kinds, found, -1).astype(np.int64),
+            candidates=found,
         )
 
     def _pixels(self, rows: NDArray[np.int64], pin: bool = False) -> Tensor | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from negagen.data.difficulty import Curriculum, Feedback
 from negagen.data.trainingset import Choices, TrainingSet
 from negagen.errors import DataError
 from negagen.seeding import key_of, uniforms
@@ -53,6 +54,9 @@ class Draw:
     The chance of each is in proportion to the weight of its category and, with `confidence`, to its own weight.
     The first k - 1 of k draws are those that k - 1 would have given.
 
+    With a `curriculum`, it is in proportion to what `Feedback.chances` makes of the model's margins too, and categories
+    have a quota.
+
     From a pool (`Choices.draws`), it is in proportion to the pool's weight too, and the draw is that of `negagen
     generate` with the pool's blindness (`negagen.balance.selection`): a candidate whose log weight and Gumbel noise
     come to less than 0 is not taken, but for one of a row that would have none; at most half of k, rounded up, are of
@@ -62,6 +66,10 @@ class Draw:
         choices: what there is to draw from.
         without: bool [E], which of them may not be drawn; None for none.
         numbers: uint64 [N], what each row's chance depends on; None for its number.
+        curriculum, feedback: prefer candidates that are hard for the model; they go together.
+
+    Raises:
+        DataError: `feedback` is of another number of candidates.
     """
 
     def __init__(
@@ -75,11 +83,17 @@ class Draw:
         confidence: bool = False,
         without: NDArray[np.bool_] | None = None,
         numbers: NDArray[np.uint64] | None = None,
+        curriculum: Curriculum | None = None,
+        feedback: Feedback | None = None,
     ) -> None:
+        if curriculum is not None and (feedback is None or len(feedback) != len(choices)):
+            held = "none" if feedback is None else f"that on {len(feedback):,}"
+            raise DataError(f"a curriculum needs feedback on all {len(choices):,} candidates, but has {held}.")
         self.k, self._numbers = k, numbers
         self._choices, self._without = choices, without
         self._seed, self._purpose, self._confidence = seed, purpose, confidence
         self._weights = category_weights(categories)
+        self._curriculum, self._feedback = curriculum, feedback
 
     def __call__(self, rows: NDArray[np.integer], epoch: int) -> NDArray[np.int64]:
         """Indices into the choices, int64 [B, k]; -1 where a row has no more."""
@@ -107,17 +121,24 @@ class Draw:
         pooled = not np.isnan(draws).all()
         if pooled:
             own *= np.exp(-np.nan_to_num(draws.astype(np.float64)))
+        chances, most = self._chances(found), self.k
+        if pooled:
+            most = (self.k + 1) // 2
+        if self._curriculum is not None and self._feedback is not None and self._curriculum.active(epoch):
+            chances = chances * self._feedback.chances(found, epoch, self._curriculum)
+            most = self._curriculum.most(self.k)
         with np.errstate(divide="ignore"):
-            waits[inside] = own / self._chances(found)
+            waits[inside] = own / chances
         order = np.argsort(waits, axis=1, kind="stable")
         forced = np.zeros(len(rows), bool)
+        poor = np.zeros(inside.shape, bool)
         if pooled:
             # Log weight plus Gumbel noise is below 0 where a waiting time is above 1.
-            poor = np.zeros(inside.shape, bool)
             poor[inside] = (own > 1) & ~np.isnan(draws)
+        if most < self.k or pooled:
             kinds = np.full(inside.shape, -1, np.int8)
             kinds[inside] = self._choices.kinds[found]
-            order, forced = self._blind(order, waits, poor, kinds)
+            order, forced = _spread(order, waits, poor, kinds, most)
         first = order[:, : self.k]
         drawn: NDArray[np.int64] = starts[:, None] + first
         gone = np.isinf(np.take_along_axis(waits, first, axis=1))
@@ -126,17 +147,6 @@ class Draw:
             gone[:, :1] &= ~forced[:, None]
         drawn[gone] = -1
         return drawn, forced
-
-    def _blind(
-        self, order: NDArray[np.int64], waits: NDArray[np.float64], poor: NDArray[np.bool_], kinds: NDArray[np.int8]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """`order` [B, W] with what is below the floor last and what is above its category's quota before it, and the
-        rows (bool [B]) that have nothing but such as is below the floor."""
-        unfit = np.take_along_axis(poor | np.isinf(waits), order, axis=1)
-        nth = _places(np.where(unfit, -2, np.take_along_axis(kinds, order, axis=1)))
-        rank = np.where(unfit, 2, nth >= (self.k + 1) // 2).astype(np.int8)
-        forced: NDArray[np.bool_] = unfit.all(axis=1) & ~np.isinf(waits.min(axis=1, initial=np.inf))
-        return np.take_along_axis(order, np.argsort(rank, axis=1, kind="stable"), axis=1), forced
 
     def _chances(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
         # Kind -1, no category, is the last.
@@ -155,6 +165,22 @@ class Draw:
             running[start + 1 : stop + 1] = self._chances(np.arange(start, stop)) > 0
         np.cumsum(running, out=running)
         return np.diff(running[self._choices.offsets])
+
+
+def _spread(
+    order: NDArray[np.int64],
+    waits: NDArray[np.float64],
+    poor: NDArray[np.bool_],
+    kinds: NDArray[np.int8],
+    most: int,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """`order` [B, W] with what is below the floor last and what is beyond the `most` of its category before it, and
+    the rows (bool [B]) that have nothing but such as is below the floor."""
+    unfit = np.take_along_axis(poor | np.isinf(waits), order, axis=1)
+    nth = _places(np.where(unfit, -2, np.take_along_axis(kinds, order, axis=1)))
+    rank = np.where(unfit, 2, nth >= most).astype(np.int8)
+    forced: NDArray[np.bool_] = unfit.all(axis=1) & ~np.isinf(waits.min(axis=1, initial=np.inf))
+    return np.take_along_axis(order, np.argsort(rank, axis=1, kind="stable"), axis=1), forced
 
 
 def _places(kinds: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -176,20 +202,42 @@ class HardNegatives:
     `negatives[i]` are those of row i in the first epoch, `negatives.batch(rows, epoch)` those of many rows. The same
     seed, epoch and row give the same negatives in any process, batch or order. It pickles as where it lies on disk.
 
+    With a `curriculum`, hard ones are preferred: `candidates(rows, epoch)` numbers what was drawn, and
+    `feedback.feed(numbers, margins, captions, epoch)` says what the model made of it. Draws then depend on what was fed
+    in earlier epochs too, and on nothing else.
+
     Args:
         data: the training set; `HardNegatives.open` reads files.
         k: at most so many a row.
         categories: weights by category, or the names of those wanted.
         weights: draw in proportion to each negative's own weight too.
         seed: of the draws.
+        curriculum: how to go by difficulty.
+        feedback: what a model said earlier, with a curriculum; None begins anew.
     """
 
     def __init__(
-        self, data: TrainingSet, k: int = 4, categories: Categories = None, weights: bool = False, seed: int = 0
+        self,
+        data: TrainingSet,
+        k: int = 4,
+        categories: Categories = None,
+        weights: bool = False,
+        seed: int = 0,
+        curriculum: Curriculum | None = None,
+        feedback: Feedback | None = None,
     ) -> None:
         self._data = data
-        self._options = (k, categories, weights, seed)
-        self._draw = Draw(data.negatives, k, seed=seed, categories=categories, confidence=weights)
+        self.feedback = Feedback(len(data.negatives)) if curriculum is not None and feedback is None else feedback
+        self._options = (k, categories, weights, seed, curriculum, self.feedback)
+        self._draw = Draw(
+            data.negatives,
+            k,
+            seed=seed,
+            categories=categories,
+            confidence=weights,
+            curriculum=curriculum,
+            feedback=self.feedback,
+        )
 
     def __reduce__(self) -> Any:
         return HardNegatives, (self._data, *self._options)
@@ -205,6 +253,8 @@ class HardNegatives:
         categories: Categories = None,
         weights: bool = False,
         seed: int = 0,
+        curriculum: Curriculum | None = None,
+        feedback: Feedback | None = None,
     ) -> HardNegatives:
         """Those of `files`, a row for each row there; what is read of them lies in `cache`, for the next time too.
 
@@ -216,7 +266,7 @@ class HardNegatives:
 
         place = cache / "texts" / texts_fingerprint(files, caption_column)
         data = TrainingSet.open(place) if place.exists() else read_texts(files, caption_column).save(place)
-        return cls(data, k, categories, weights, seed)
+        return cls(data, k, categories, weights, seed, curriculum, feedback)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -233,6 +283,31 @@ class HardNegatives:
         texts = self._data.texts.take(self._data.negatives.texts[drawn[there]])
         ends = [0, *np.cumsum(there.sum(axis=1)).tolist()]
         return [texts[start:end] for start, end in pairwise(ends)]
+
+    def candidates(self, rows: Sequence[int] | NDArray[np.integer], epoch: int = 0) -> NDArray[np.int64]:
+        """The numbers of what `batch` gives, for feedback: int64 [B, k], -1 where a row has no more."""
+        return self._draw(np.asarray(rows, np.int64), epoch)
+
+    def save_feedback(self, path: Path) -> None:
+        """Write what was fed as Parquet; see `negagen.data.feedback_file`. Raises `OutputError`; `DataError` without a
+        curriculum."""
+        from negagen.data.feedback_file import save_feedback
+
+        save_feedback(path, self._data, self._fed())
+
+    def load_feedback(self, path: Path, *, anew: bool = False) -> None:
+        """Go on from what this, `negagen mine --feedback` or a run wrote; `anew` as in `negagen.data.load_feedback`.
+
+        Raises `InputError`, `DataError` for a file that does not fit, or without a curriculum.
+        """
+        from negagen.data.feedback_file import load_feedback
+
+        self._fed().restore(load_feedback(path, self._data, anew=anew).state())
+
+    def _fed(self) -> Feedback:
+        if self.feedback is None:
+            raise DataError("there is no feedback without a curriculum: give HardNegatives one.")
+        return self.feedback
 
     def samples(self, rows: Sequence[int] | NDArray[np.integer], epoch: int = 0) -> list[dict[str, Any]]:
         """`rows` as `negagen.data.Collator` takes them: `caption` and `negatives`, each with text, weight, category."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from negagen.data.difficulty import suspected
 from negagen.data.trainingset import Choices
 from negagen.errors import InputError
 from negagen.evaluate.scored import TOLERANCE
@@ -21,8 +22,7 @@ class Keep:
         hardest: at most so many a caption, those of lowest margin, at most half of them (rounded up) of one category
             unless the others run out; None for all.
         below: a candidate above this share of the caption's own score is suspected to be true of the picture, and not
-            kept; None for no suspicion. The positive-aware rule of NV-Retriever (arXiv 2407.15831), which works with
-            shares below 1; candidates that fool a model lie above 1.
+            kept (`negagen.data.difficulty.suspected`); 0 for no suspicion.
         quota: at most this share of all that is kept is of one category (with m categories at least 1/m): of one that
             has more the hardest stay.
 
@@ -32,15 +32,15 @@ class Keep:
 
     fools: bool = True
     hardest: int | None = None
-    below: float | None = 1.2
+    below: float = 1.2
     quota: float = 1.0
 
     def __post_init__(self) -> None:
         if self.hardest is not None and self.hardest < 1:
             raise InputError(f"--hardest {self.hardest}: keep at least 1 of each caption.")
-        if self.below is not None and not 0 < self.below < float("inf"):
-            raise InputError(f"--below {self.below:g}: expected a share of the caption's score above 0, such as 1.2.")
-        if self.fools and self.below is not None and self.below <= 1:
+        if not 0 <= self.below < float("inf"):
+            raise InputError(f"--below {self.below:g}: expected a share of the caption's score, such as 1.2, or 0.")
+        if self.fools and 0 < self.below <= 1:
             raise InputError(
                 f"--below {self.below:g} drops whatever fools the model, which scores above its caption: give a share"
                 " above 1, or --hardest N without --fools."
@@ -69,25 +69,14 @@ def judge(captions: NDArray[np.float32], candidates: NDArray[np.float32], choice
     scored = ~np.isnan(margins)
     with np.errstate(invalid="ignore"):
         fools = margins < -TOLERANCE
-        suspected = is_suspected(margins, own, keep.below)
-    fit = scored & ~suspected & (fools if keep.fools else True)
+        doubted = suspected(margins, own, keep.below)
+    fit = scored & ~doubted & (fools if keep.fools else True)
     kept = np.zeros(len(margins), bool)
     chosen = np.flatnonzero(fit)
     if keep.hardest is not None:
         chosen = _hardest(chosen, owners, margins, choices.kinds, keep.hardest)
     kept[_within_quota(chosen, margins, choices.kinds, keep.quota)] = True
-    return Judged(margins, scored, fools, suspected, kept)
-
-
-def is_suspected(margins: NDArray[np.float32], captions: NDArray[np.float32], below: float | None) -> NDArray[np.bool_]:
-    """Which candidates score above the share `below` of their caption's score: bool, of the arguments' shape.
-
-    Where the caption's cosine c is negative, above c + (below - 1) |c|, so that a larger share always suspects fewer.
-    """
-    if below is None:
-        return np.zeros(np.shape(margins), bool)
-    out: NDArray[np.bool_] = -margins > (below - 1) * np.abs(captions)
-    return out
+    return Judged(margins, scored, fools, doubted, kept)
 
 
 def _hardest(

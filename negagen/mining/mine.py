@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from negagen.batch.readers import InputFile, survey
+from negagen.data.difficulty import Feedback
+from negagen.data.feedback_file import save_feedback
 from negagen.data.layouts import Inputs
 from negagen.data.prepared import Tell
 from negagen.data.preparing import prepare
 from negagen.data.ragged import is_lists
 from negagen.data.tokens import HuggingFaceTokenizer
-from negagen.data.trainingset import listed
+from negagen.data.trainingset import TrainingSet, listed
 from negagen.errors import InputError, OutputError
 from negagen.evaluate.cache import fingerprint
 from negagen.mining.keeping import Keep, judge
@@ -31,6 +34,7 @@ def mine(
     *,
     cache: Path,
     max_bad: float = 0.01,
+    feedback: Path | None = None,
     tell: Tell | None = None,
     told: str = "",
 ) -> Mined:
@@ -38,8 +42,9 @@ def mine(
 
     `inputs.files` is one Parquet file with a column `negatives`, as `negagen generate` writes it, best with `--pool`.
     One row is written for each of its rows. `cache` holds pixels and tokens, which `negagen finetune` uses too, and
-    what the model said, so that other rules for keeping need it no more. `tell` hears of progress; `told` is what the
-    footer calls the model.
+    what the model said, so that other rules for keeping need it no more. `feedback` is a file to write all margins to,
+    for a curriculum on the pool itself to begin with. `tell` hears of progress; `told` is what the footer calls the
+    model.
 
     Raises:
         InputError, DataError: a file, column or picture that cannot be used, or too many that cannot.
@@ -69,6 +74,8 @@ def mine(
         "hardest": keep.hardest, "below": keep.below, "quota": keep.quota,
     }  # fmt: skip
     full = write(pool, output, data, scored, negatives, positives, keep, {"mined": about})
+    if feedback is not None:
+        _save(feedback, data, negatives.judged.margins, found.captions)
     fooled = np.zeros(len(data), bool)
     fooled[data.negatives.owners()[negatives.judged.fools]] = True
     return Mined(
@@ -82,6 +89,12 @@ def mine(
         categories=by_category(negatives.judged, data.negatives.kinds),
         notes=prepared.notes,
     )
+
+
+def _save(path: Path, data: TrainingSet, margins: NDArray[np.float32], captions: NDArray[np.float32]) -> None:
+    said = Feedback(len(margins))
+    said.margins[:], said.captions[:] = margins, captions[data.negatives.owners()]
+    save_feedback(path, data, said)
 
 
 def _pool(inputs: Inputs) -> InputFile:

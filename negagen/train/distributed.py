@@ -214,6 +214,7 @@ def _padded(features: Features, negatives: int | None, positives: int | None) ->
         "mask": more(features.mask, slots),
         "weights": more(features.weights, slots),
         "kinds": more(features.kinds, slots, -1),
+        "candidates": more(features.candidates, slots, -1),
         "local": more(features.local, slots),
         "positives": more(features.positives, further),
         "positive_mask": more(features.positive_mask, further),

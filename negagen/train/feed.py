@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import torch
 
-from negagen.data import Batch, Batches, HuggingFaceTokenizer, Order, Prepared, Step, Sweep, ahead
+from negagen.data import Batch, Batches, Feedback, HuggingFaceTokenizer, Order, Prepared, Step, Sweep, ahead
 from negagen.data.draw import Draw
 from negagen.train import distributed
+from negagen.train.curriculum import curriculum_of
 from negagen.train.recipe import Recipe
 from negagen.train.staging import Staged, Stager, moved
 
@@ -41,16 +42,17 @@ class Feed:
         seed: int,
         workers: int,
         pixels: bool = True,
+        feedback: Feedback | None = None,
     ) -> Feed:
         """The feed of a run on all of `data`, with numbers of pictures instead of `pixels` if these are not wanted.
 
-        Raises `DataError` if it lacks rows, negatives or positives.
+        `feedback` is what a recipe's curriculum goes by. Raises `DataError` if it lacks rows, negatives or positives.
         """
         batch, model = recipe.batch, stager.model
         batches = Batches(
             data, batch.negatives, batch.positives, categories=batch.categories, seed=seed, layout=batch.layout,
             plain_every=batch.plain_every, tokenizer=HuggingFaceTokenizer(model.tokenizer, model.context_length),
-            pixels=pixels,
+            pixels=pixels, curriculum=curriculum_of(recipe), feedback=feedback,
         )  # fmt: skip
         order = Order(data.rows, batch.size, seed=seed, rank=distributed.rank(), world_size=distributed.world_size())
         return cls(batches, order, stager, device, workers)
@@ -64,13 +66,24 @@ class Feed:
         """Whether the step of that number, from 0, is of single pictures with their captions alone."""
         return self.batches.is_plain(step)
 
-    def steps(self, start: int, stop: int) -> Iterator[Staged]:
-        """The batches of steps `[start, stop)`, made ahead by threads."""
+    def steps(self, start: int, stop: int, begin: Callable[[int], None] | None = None) -> Iterator[Staged]:
+        """The batches of steps `[start, stop)`, made ahead by threads.
+
+        With `begin`, nothing of an epoch is made before `begin(epoch)` has returned, which is called when the last
+        batch of the epoch before it is done with.
+        """
 
         def staged(step: Step) -> Staged:
             return _staged(self.batches(step, self.stager.pin), self.batches, self.stager, step.number)
 
-        return moved(ahead(staged, self.order.steps(start, stop), self.workers), self.device)
+        while start < stop:
+            end = stop
+            if begin is not None:
+                epoch = start // self.steps_per_epoch
+                begin(epoch)
+                end = min(stop, (epoch + 1) * self.steps_per_epoch)
+            yield from moved(ahead(staged, self.order.steps(start, end), self.workers), self.device)
+            start = end
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from negagen.data import HuggingFaceTokenizer, Inputs, default_cache, prepare
 from negagen.errors import ModelError, RecipeError, TrainingError
 from negagen.seeding import key_of
 from negagen.train import checkpoint, distributed, memory, metrics, models, run
+from negagen.train.curriculum import Recorder, conclude_curriculum, start_of
 from negagen.train.ending import Tuned, conclude
 from negagen.train.export import data_table
 from negagen.train.feed import Exam, Feed, length
@@ -34,7 +35,7 @@ from negagen.train.measured import Benchmarks, Measured
 from negagen.train.optim import learning_rate
 from negagen.train.recipe import Recipe
 from negagen.train.staging import Staged, Stager
-from negagen.train.step import Encoder, own_accuracy
+from negagen.train.step import Encoder, own_accuracy, own_similarities
 from negagen.train.training import Training, freeze
 
 FAILED = "failed-batch.pt"
@@ -46,7 +47,8 @@ class Job:
 
     `inputs` are negatives and pictures, `cache` the folder where what was read of them is kept. `held_out` is the
     share of pictures that are measured on and not trained on. `lock_image` freezes the vision tower, whatever the
-    recipe says, and encodes every picture once, before the first step. `resume` is "latest" or a checkpoint's folder.
+    recipe says, and encodes every picture once, before the first step. `feedback` is a file of what a model said of the
+    negatives, with which a recipe's curriculum begins. `resume` is "latest" or a checkpoint's folder.
     What comes of a run does not depend on `workers`, `device`, `log`, `save_every`, `keep` and the recipe's
     `batch.chunk`, `model.compile` and `model.gradient_checkpointing` but for rounding; it may be resumed with others.
     """
@@ -59,6 +61,7 @@ class Job:
     max_bad: float = 0.01
     held_out: float = 0.05
     lock_image: bool = False
+    feedback: Path | None = None
     seed: int = 0
     workers: int = 4
     device: str = "auto"
@@ -128,8 +131,10 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         model, recipe.batch.chunk, whole="local" in needs, anchors=recipe.retention.teacher != "none",
         pin=device.type == "cuda",
     )  # fmt: skip
+    feedback = start_of(recipe, train.data, job.feedback)
     feed = Feed.open(
-        train, recipe, stager, device, seed=job.seed, workers=job.workers, pixels=not job.lock_image
+        train, recipe, stager, device, seed=job.seed, workers=job.workers, pixels=not job.lock_image,
+        feedback=feedback,
     )  # fmt: skip
     exam = None if held is None else Exam.open(
         held, recipe, stager, device, seed=job.seed, pixels=not job.lock_image
@@ -141,9 +146,10 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
 
     # The run's folder: a new one, or that of the same configuration.
     config = _configuration(job, run.weights_fingerprint(base), data.fingerprint, len(train), len(data))
+    config["feedback"] = None if job.feedback is None or feedback is None else feedback.fingerprint
     start = _where_to_start(job, config, recipe) if leads else None
     start = distributed.from_main(start)
-    training = Training.begin(model, recipe, device)
+    training = Training.begin(model, recipe, device, feedback)
     if start is not None:
         training.restore(checkpoint.load(start))
     sinks = metrics.open_sinks(job.output, job.log, config) if leads else []
@@ -175,9 +181,12 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     names = sorted({term.name for objective in objectives.values() for term in objective.terms})
     readings: metrics.Readings[tuple[int, float, Staged]] = metrics.Readings(device)
     clock = _Clock(training.step, recipe.batch.size)
+    recorder = None if feedback is None else Recorder(feedback, device, feed.steps_per_epoch)
 
     def read(leave: int) -> None:
         """Take in the figures that have come, all but the last `leave`."""
+        if recorder is not None:
+            recorder.read(leave)
         for (step, rate, staged), values in readings.ready(leave=leave):
             loss, norm, accuracy, scale, *parts = values
             losses = {name: part for name, part in zip(names, parts, strict=True) if not math.isnan(part)}
@@ -195,9 +204,17 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
             left = (steps - step) * recipe.batch.size / speed
             watch(Progress("training", step, steps, loss, correct, speed, left))
 
+    def begin(epoch: int) -> None:
+        """Have all of the epochs before this one in the table that its draws go by."""
+        read(leave=0)
+        if feedback is not None and epoch and training.step % feed.steps_per_epoch == 0:
+            record = {"kind": "curriculum", "step": training.step, "epoch": epoch - 1}
+            for sink in sinks:
+                sink.write(record | feedback.figures(recipe.curriculum.below))
+
     began = time.monotonic()
     training.set_mode()
-    for staged in feed.steps(training.step, steps):
+    for staged in feed.steps(training.step, steps, begin if recorder else None):
         if staged.step % feed.steps_per_epoch == 0:
             training.losses = {name: value.to(device) for name, value in objectives[False].start().items()}
         torch.manual_seed(key_of("step", job.seed, staged.step, distributed.rank()) >> 1)
@@ -206,7 +223,7 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
             schedule=recipe.optimizer.schedule,
         )  # fmt: skip
         try:
-            values = _step(training, encoder, staged, objectives[feed.is_plain(staged.step)], names, rate)
+            values = _step(training, encoder, staged, objectives[feed.is_plain(staged.step)], names, rate, recorder)
         except torch.OutOfMemoryError as error:
             raise memory.explained(error, recipe, len(staged.batch), training.step > 0) from None
         readings.push((training.step, rate, staged), values)
@@ -225,6 +242,8 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
             "device": _described(device), "seconds": round(time.monotonic() - began, 1),
             "captions": len(train), "held_out": len(data) - len(train),
         }  # fmt: skip
+        if feedback is not None:
+            told["curriculum"] = conclude_curriculum(job.output, train.data, recipe, feedback)
         facts = data_table([str(path) for path in job.inputs.files], {"captions": f"{len(train):,}"})
         tuned = Tuned(job.output, job.model, base, before, recipe, facts, told, data.notes)
         report = conclude(model, tuned, measured)
@@ -233,8 +252,9 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
 
 
 def _step(
-    training: Training, encoder: Encoder, staged: Staged, objective: Objective, names: list[str], rate: float
-) -> Tensor:
+    training: Training, encoder: Encoder, staged: Staged, objective: Objective, names: list[str], rate: float,
+    recorder: Recorder | None,
+) -> Tensor:  # fmt: skip
     """One step: features, loss, gradients, update. Gives loss, norm, own accuracy, scale, each loss; on the device."""
     training.gradients.zero(once=not encoder.chunk)
     features, backward = encoder(staged)
@@ -244,7 +264,10 @@ def _step(
     norm = training.update(rate)
     training.losses = dict(result.state)
     missing = torch.full_like(result.loss, math.nan)
-    figures = [result.loss, norm, own_accuracy(features), features.scale]
+    right, wrong = own_similarities(features)
+    if recorder is not None:
+        recorder.push(staged.step, features, right, wrong)
+    figures = [result.loss, norm, own_accuracy(right, wrong, features.mask), features.scale]
     return torch.stack([*figures, *(result.parts.get(name, missing) for name in names)]).detach().float()
 
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Sink(Protocol):
-    """Takes records: `step`, `kind` ("step", "evaluation") and figures by name."""
+    """Takes records: `step`, `kind` ("step", "evaluation", "curriculum") and figures by name."""
 
     def write(self, record: Mapping[str, Any]) -> None: ...
 
@@ -116,7 +116,9 @@ def forget_after(run: Path, step: int) -> None:
             record = json.loads(line)
         except ValueError:
             continue
-        if record["step"] <= step and (record["kind"] == "step" or record["step"] == 0):
+        # What is told at the beginning of an epoch is told anew, if the checkpoint was made just before.
+        last = {"step": step, "curriculum": step - 1}.get(record["kind"], 0)
+        if record["step"] <= last:
             kept.append(line + "\n")
     with written_aside(path) as aside:
         aside.write_text("".join(kept), encoding="utf-8")
@@ -149,8 +151,13 @@ class Readings(Generic[T]):
 
     def ready(self, *, leave: int = 1) -> Iterator[tuple[T, list[Any]]]:
         """Those that came, in order, waiting for all but the last `leave`. On the CPU nothing is left."""
+        for note, host in self.tensors(leave=leave):
+            yield note, host.tolist()
+
+    def tensors(self, *, leave: int = 1) -> Iterator[tuple[T, Tensor]]:
+        """The same as tensors."""
         while len(self._pending) > (leave if self._cuda else 0):
             note, host, arrived = self._pending.popleft()
             if arrived is not None:
                 arrived.synchronize()
-            yield note, host.tolist()
+            yield note, host

@@ -18,6 +18,7 @@ from negagen.errors import RecipeError
 from negagen.ruleset import nearest
 from negagen.train.recipe_schema import (
     BatchSettings,
+    CurriculumSettings,
     LossTerm,
     ModelSettings,
     OptimizerSettings,
@@ -28,6 +29,7 @@ from negagen.train.recipe_schema import (
 
 __all__ = [
     "BatchSettings",
+    "CurriculumSettings",
     "LossTerm",
     "ModelSettings",
     "OptimizerSettings",

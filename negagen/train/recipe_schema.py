@@ -92,6 +92,22 @@ class BatchSettings(BaseModel):
     _categories = field_validator("categories")(_known_categories)
 
 
+class CurriculumSettings(BaseModel):
+    """Draws that prefer negatives which the model, when it last had them, found hard: `negagen.data.Curriculum`.
+
+    `difficulty` 0 draws without. The other keys are those of `Curriculum`.
+    """
+
+    model_config = _Strict
+
+    difficulty: float = Field(default=0.0, ge=0, le=10)
+    below: float = Field(default=1.2, ge=0)
+    quota: float = Field(default=0.5, gt=0, le=1)
+    warmup_epochs: int = Field(default=1, ge=0)
+    memory: int = Field(default=3, ge=1)
+    temperature: float = Field(default=0.01, gt=0)
+
+
 class OptimizerSettings(BaseModel):
     """AdamW and its learning rate.
 
@@ -186,6 +202,7 @@ class Recipe(BaseModel):
     loss: tuple[LossTerm, ...]
     plain_loss: tuple[LossTerm, ...] = ()
     batch: BatchSettings = BatchSettings()
+    curriculum: CurriculumSettings = CurriculumSettings()
     optimizer: OptimizerSettings
     model: ModelSettings = ModelSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -214,6 +231,11 @@ class Recipe(BaseModel):
             wrong = sorted(LOSSES[term.name].needs & {"negatives", "positives", "local"})
             if wrong:
                 raise ValueError(f"plain_loss {term.name!r} needs {wrong[0]}, which plain steps do not have")
+        if self.curriculum.difficulty and (not self.batch.negatives or self.batch.layout == "clic"):
+            raise ValueError(
+                "curriculum.difficulty needs negatives that are drawn: set batch.negatives to 1 or more, and a"
+                " batch.layout other than 'clic', or curriculum.difficulty to 0"
+            )
         if ("clic" in [term.name for term in self.loss]) != (self.batch.layout == "clic"):
             raise ValueError("loss 'clic' and batch.layout 'clic' go together; give both or neither")
         if self.batch.layout == "clic" and self.batch.positives != 4:

@@ -8,6 +8,7 @@ RUN/
     tuned/             the tuned model, if patched; model/ holds what the run ends in
     model/
     report.json        before and after, patching curve
+    feedback.parquet   with a curriculum: what the model said of each negative when it last had it
     failed-batch.pt    only after a loss that was no number
 """
 

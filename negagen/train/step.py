@@ -19,6 +19,7 @@ from negagen.errors import TrainingError
 from negagen.train.distributed import gather_features
 from negagen.train.gradcache import Cached
 from negagen.train.losses import Features
+from negagen.train.losses.features import rowwise
 from negagen.train.losses.fsc_clip import local_scores
 from negagen.train.models import ContrastiveModel
 from negagen.train.staging import Staged, Words
@@ -131,6 +132,7 @@ class Encoder:
             groups=batch.groups,
             weights=batch.weights,
             kinds=batch.kinds,
+            candidates=batch.candidates,
             **own,
         )
         return features if self.alone else gather_features(features)
@@ -177,8 +179,15 @@ def _nothing() -> None:
 
 
 @torch.no_grad()
-def own_accuracy(features: Features) -> Tensor:
-    """Share of the existing negatives that score below their own caption, a scalar; ties are wrong, none is NaN."""
-    right = (features.image * features.text).sum(-1, keepdim=True)
-    wrong = (features.image.unsqueeze(1) * features.negatives).sum(-1)
-    return ((wrong < right) & features.mask).sum() / features.mask.sum()
+def own_similarities(features: Features) -> tuple[Tensor, Tensor]:
+    """Cosines of each picture with its caption [B] and with its negatives [B, K], float32; any in masked slots."""
+    right = rowwise(features.image, features.text)
+    return right, rowwise(features.image.unsqueeze(1), features.negatives)
+
+
+def own_accuracy(right: Tensor, wrong: Tensor, mask: Tensor) -> Tensor:
+    """Share of the existing negatives that score below their own caption, a scalar; ties are wrong, none is NaN.
+
+    `right`, `wrong` as `own_similarities` gives them, `mask` bool [B, K].
+    """
+    return ((wrong < right.unsqueeze(1)) & mask).sum() / mask.sum()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from negagen.data.difficulty import Feedback
 from negagen.errors import RecipeError, TrainingError
 from negagen.seeding import key_of
 from negagen.train.checkpoint import Checkpoint
@@ -56,7 +57,7 @@ class Training:
 
     `average` is the recipe's moving average of `weights` (the trainable parameters), empty if it has none; `teacher`
     a model that anchors are taken from, frozen or averaged; `losses` what losses hand from step to step; `step` the
-    number of steps done.
+    number of steps done; `feedback` what was said of candidates, where a curriculum goes by it.
     """
 
     recipe: Recipe
@@ -69,9 +70,12 @@ class Training:
     average: list[Tensor]
     losses: dict[str, Tensor] = field(default_factory=dict)
     step: int = 0
+    feedback: Feedback | None = None
 
     @classmethod
-    def begin(cls, model: ContrastiveModel, recipe: Recipe, device: torch.device) -> Training:
+    def begin(
+        cls, model: ContrastiveModel, recipe: Recipe, device: torch.device, feedback: Feedback | None = None
+    ) -> Training:
         """Training of `model`, whose frozen parts and adapters are in place. Raises `TrainingError`: all is frozen."""
         settings = recipe.model
         weights = [one for one in model.parameters() if one.requires_grad]
@@ -93,6 +97,7 @@ class Training:
             FlatGradients(weights),
             torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"),
             [one.detach().clone() for one in weights] if settings.ema else [],
+            feedback=feedback,
         )
 
     def update(self, rate: float) -> Tensor:
@@ -135,13 +140,15 @@ class Training:
                 module.eval()
 
     def checkpoint(self, meta: Mapping[str, Any]) -> Checkpoint:
-        """Everything that the next step depends on, but the data and the recipe."""
+        """Everything that later steps depend on, but the data and the recipe."""
+        fed = {} if self.feedback is None else self.feedback.state()
         state = {
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.average,
             "teacher": self._taught() if self.recipe.retention.teacher == "ema" else [],
             "losses": self.losses,
+            "feedback": {name: torch.from_numpy(values) for name, values in fed.items()},
         }
         return Checkpoint(self.step, self.model.network.state_dict(), state, meta)
 
@@ -156,6 +163,8 @@ class Training:
                 for mine, theirs in ((self.average, saved.state["average"]), (taught, saved.state["teacher"])):
                     for one, other in zip(mine, theirs, strict=True):
                         one.copy_(other)
+            if self.feedback is not None:
+                self.feedback.restore({name: values.numpy() for name, values in saved.state["feedback"].items()})
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(f"the checkpoint of step {saved.step} does not fit this model: {error}") from error
         device = self.weights[0].device

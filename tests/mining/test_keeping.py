@@ -44,7 +44,7 @@ def test_a_share_below_one_keeps_a_distance() -> None:
 
 
 def test_half_of_the_hardest_are_of_one_category_unless_others_run_out() -> None:
-    keep = Keep(fools=False, hardest=4, below=None)
+    keep = Keep(fools=False, hardest=4, below=0)
     scores = [0.9, 0.8, 0.7, 0.6, 0.1]
     assert judged([0.5], [scores], keep, [0, 0, 0, 0, 1]).kept.tolist() == [True, True, True, False, True]
     assert judged([0.5], [scores], keep, [0, 0, 0, 1, 1]).kept.tolist() == [True, True, False, True, True]
@@ -53,11 +53,11 @@ def test_half_of_the_hardest_are_of_one_category_unless_others_run_out() -> None
 def test_no_category_takes_all() -> None:
     lists = [[0.6, 0.7, 0.8, 0.9], [0.65, 0.75, 0.85, 0.6, 0.61]]
     kinds = [0, 0, 0, 0, 0, 0, 0, 1, 2]
-    found = judged([0.5, 0.5], lists, Keep(below=None, quota=0.5), kinds)
+    found = judged([0.5, 0.5], lists, Keep(below=0, quota=0.5), kinds)
     # Seven against two: two remain, the hardest.
     assert np.flatnonzero(found.kept).tolist() == [3, 6, 7, 8]
-    assert judged([0.5, 0.5], lists, Keep(below=None, quota=0.1), kinds).kept.sum() == 3
-    assert judged([0.5, 0.5], lists, Keep(below=None, quota=0.1), [0] * 9).kept.sum() == 9
+    assert judged([0.5, 0.5], lists, Keep(below=0, quota=0.1), kinds).kept.sum() == 3
+    assert judged([0.5, 0.5], lists, Keep(below=0, quota=0.1), [0] * 9).kept.sum() == 9
 
 
 @given(
@@ -66,12 +66,12 @@ def test_no_category_takes_all() -> None:
     ),
     hardest=st.integers(1, 5),
     quota=st.floats(0.05, 1),
-    below=st.sampled_from([None, 0.9, 1.1, 1.5]),
+    below=st.sampled_from([0.0, 0.9, 1.1, 1.5]),
     fools=st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
 def test_what_is_kept_keeps_the_rules(
-    rows: list[list[tuple[float, int]]], hardest: int, quota: float, below: float | None, fools: bool
+    rows: list[list[tuple[float, int]]], hardest: int, quota: float, below: float, fools: bool
 ) -> None:
     if fools and below == 0.9:
         below = 1.1
@@ -84,7 +84,7 @@ def test_what_is_kept_keeps_the_rules(
     own = captions[owners]
     kept = found.kept
     assert not (kept & found.suspected).any()
-    if below is not None:
+    if below:
         assert (scores[kept] <= below * own[kept] + 1e-5).all()
     if fools:
         assert (scores[kept] > own[kept]).all()

@@ -63,7 +63,7 @@ def mined(folder: Path, output: Path, keep: Keep, pool: str = "pool.parquet", **
     return mine(scorer(folder), Inputs([folder / pool], images), output, keep, **given)
 
 
-ALL = Keep(fools=False, below=None)
+ALL = Keep(fools=False, below=0)
 
 
 def test_margins_are_those_of_each_pair_encoded_alone(folder: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_margins_are_those_of_each_pair_encoded_alone(folder: Path, tmp_path: Pa
 def test_what_fools_is_kept_and_counted(folder: Path, tmp_path: Path) -> None:
     every, hard = tmp_path / "all.parquet", tmp_path / "hard.parquet"
     mined(folder, every, ALL)
-    found = mined(folder, hard, Keep(below=None))
+    found = mined(folder, hard, Keep(below=0))
     fooling = [[one["text"] for one in row["negatives"] if one["scores"]["margin"] < -1e-6] for row in read(every)]
     assert [[one["text"] for one in row["negatives"]] for row in read(hard)] == fooling
     assert found.negatives.fools == found.negatives.kept == sum(map(len, fooling)) > 0
@@ -117,7 +117,7 @@ def test_what_fools_is_kept_and_counted(folder: Path, tmp_path: Path) -> None:
             state = ("ok", None) if texts else ("none", "no further candidate fools the model")
             assert (row["status"], row["reason"]) == state
     about: Any = read_footer(pq.read_schema(hard).metadata)["mined"]
-    assert (about["fools"], about["hardest"], about["below"]) == (True, None, None)
+    assert (about["fools"], about["hardest"], about["below"]) == (True, None, 0)
 
 
 def test_each_row_says_why_it_has_fewer(folder: Path, tmp_path: Path) -> None:

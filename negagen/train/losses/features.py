@@ -36,6 +36,7 @@ class Features:
     groups int64 [B]: rows of equal group are captions of one picture, never negatives of one another. None: all differ.
     weights [B, K], at least 0: a negative of weight w counts as w in denominators and means; None counts each as one.
     kinds int64 [B, K]: index into `negagen.types.CATEGORIES`, -1 where unknown.
+    candidates int64 [B, K]: the negatives' numbers in the training set, -1 where there is none; not for losses.
     positives [B, P, D], positive_mask bool [B, P]: further captions that are true of row b's picture.
     anchor_image, anchor_text [B, D']: what a teacher makes of image and text; no gradient flows into them.
     local [B, 1 + K]: local scores, logit scale included, of row b's picture with its caption and with its negatives.
@@ -50,6 +51,7 @@ class Features:
     groups: Tensor | None = None
     weights: Tensor | None = None
     kinds: Tensor | None = None
+    candidates: Tensor | None = None
     positives: Tensor | None = None
     positive_mask: Tensor | None = None
     anchor_image: Tensor | None = None
@@ -68,6 +70,7 @@ class Features:
             "groups": (rows,),
             "weights": (rows, slots),
             "kinds": (rows, slots),
+            "candidates": (rows, slots),
             "local": (rows, 1 + slots),
         }
         if self.positives is not None:
