@@ -1,13 +1,13 @@
 """Every recipe on the small world: what each teaches of composition, what it costs, and what leaky negatives do.
 
-    python -m benchmarks.scenes prepare --data out/scenes          # captions, negatives, exams; needs no GPU
-    python -m benchmarks.scenes run --data out/scenes --output out/scenes/results    # a few minutes on one GPU or more
-    python -m benchmarks.scenes_report out/scenes/results/scenes.json --docs docs
+    python -m benchmarks.scenes prepare --data out/scenes       # captions, negatives, exams; needs no GPU
+    python -m benchmarks.scenes run --data out/scenes --base out/base --output out/scenes/results
+    python -m benchmarks.scenes_report out/scenes/results/scenes.json --plots docs/scenes
 
-`run` draws the pictures, trains a small CLIP without negatives (`examples.scenes.pretrain`), tunes learning rate and
-the recipe `negagen` on another part of the world and another seed than those reported, and fine-tunes the model by
-every recipe with negagen's own trainer: equal steps, batches, data and learning rate. Several runs share a GPU. Results
-are written as they come.
+`run` takes a small CLIP that saw no negatives (`benchmarks.scenes_bases`), tunes learning rate and the recipe
+`negagen` on another part of the world and another seed than those reported, and fine-tunes the model by every recipe
+with negagen's own trainer: equal steps, batches, data and learning rate. Several runs share a GPU. Results are written
+as they come. `try` makes the runs of a plan, a list of JSON objects as `Run`'s, and asks about the tuning part alone.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.scenes_making import prepare, start
-from benchmarks.scenes_runs import ALPHAS, Place, Run, before, begin, chosen_alpha, fine_tune, overrides_of
+from benchmarks.scenes_runs import ALPHAS, Place, Run, before, begin, chosen_alpha, fine_tune, overrides_of, warm
 
 RECIPES: Final = ("clip", "negclip", "tsvlc", "ce-clip", "clic", "fsc-clip", "negagen")
 LEAKY: Final = ("negclip", "negagen")
@@ -42,7 +42,7 @@ class Results:
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         self.path = path
-        self.value: dict[str, Any] = {"about": dict(about), "tuning": [], "runs": []}
+        self.value: dict[str, Any] = {"about": dict(about), "tuning": [], "runs": [], "failed": []}
 
     def add(self, part: str, result: Mapping[str, Any]) -> None:
         self.value[part].append(result)
@@ -52,78 +52,121 @@ class Results:
         self.path.write_text(json.dumps(self.value) + "\n", encoding="utf-8")
 
 
-def run(given: argparse.Namespace) -> None:
-    """Everything, within `--seconds`."""
-    began = time.monotonic()
-    place = Place(given.data, given.work, given.device, tuple(given.alphas))
-    for folder in (given.output, place.work):
-        folder.mkdir(parents=True, exist_ok=True)
-    settings = {
-        name: value for name, value in vars(given).items() if isinstance(value, int | float | str) and name != "command"
-    }
-    results = Results(given.output / "scenes.json", {**settings, **_versions()})
+class Runner:
+    """Processes that fine-tune, several on each GPU, and the time that is left."""
 
-    def tell(text: str) -> None:
-        print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
+    def __init__(self, given: argparse.Namespace, parts: tuple[str, ...]) -> None:
+        self.given, self.began = given, time.monotonic()
+        self.place = Place(given.data, given.work, given.device, tuple(given.alphas), parts, given.loaders)
+        for folder in (given.output, self.place.work):
+            folder.mkdir(parents=True, exist_ok=True)
+        settings = {name: value for name, value in vars(given).items() if isinstance(value, int | float | str | list)}
+        self.results = Results(given.output / "scenes.json", {**settings, **_versions()})
+        gpus = get_context("spawn").Queue()
+        workers = given.gpus * given.per_gpu
+        for worker in range(workers):
+            gpus.put(worker % given.gpus)
+        self.pool = ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=begin, initargs=(self.place, gpus)
+        )  # fmt: skip
+        waiting = [self.pool.submit(time.sleep, 1.0) for _ in range(workers)]  # they import meanwhile
+        history = start(given.base, self.place, world=given.world, workers=given.workers)
+        self.results.value["pretraining"] = history
+        self.tell("pictures are drawn")
+        wait(waiting)
+        self.results.value["base"] = self.base = self.pool.submit(before).result()
+        for part, scores in self.base.items():
+            self.tell(f"base, {part}: {_line(scores)}")
 
-    gpus = get_context("spawn").Queue()
-    for worker in range(given.gpus * given.per_gpu):
-        gpus.put(worker % given.gpus)
-    pool = ProcessPoolExecutor(
-        given.gpus * given.per_gpu, get_context("spawn"), initializer=begin, initargs=(place, gpus)
-    )
-    # The processes begin now: what they import is there when the base is.
-    waiting = [pool.submit(time.sleep, 1.0) for _ in range(given.gpus * given.per_gpu)]
-    results.value["pretraining"] = start(given, place, tell)
-    for record in results.value["pretraining"]:
-        tell(f"pre-training, step {record['step']}: {_line(record['scores'])}")
-    wait(waiting)
-    base = pool.submit(before).result()
-    results.value["base"] = base
-    tell("base: " + _line(base["test"]))
+    def tell(self, text: str) -> None:
+        """Says it with the time."""
+        print(f"{time.monotonic() - self.began:6.1f} s  {text}", flush=True)
 
-    def all_of(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
-        pending: dict[Future[dict[str, Any]], Run] = {pool.submit(fine_tune, one): one for one in runs}
+    def warm(self, *data: str) -> None:
+        """What is read of these negatives lies ready."""
+        for name, future in [(name, self.pool.submit(warm, name, self.given.workers)) for name in data]:
+            self.tell(f"{name}: read and decoded in {future.result():.0f} s")
+
+    def all_of(self, runs: Sequence[Run], part: str, until: float) -> list[dict[str, Any]]:
+        """What came of those that could begin before so many seconds; one that fails is kept with its error."""
+        pending: dict[Future[dict[str, Any]], Run] = {self.pool.submit(fine_tune, one): one for one in runs}
         done = []
         for future in as_completed(pending):
             if future.cancelled():
                 continue
             one = pending[future]
             if (error := future.exception()) is not None:
-                tell(f"{one.name} seed {one.seed} failed: {type(error).__name__}: {error}")
-                results.add("failed", {**asdict(one), "error": str(error)})
+                self.tell(f"{one.name} seed {one.seed} failed: {type(error).__name__}: {error}")
+                self.results.add("failed", {**asdict(one), "error": f"{type(error).__name__}: {error}"})
             else:
                 found = future.result()
-                results.add(part, found)
+                self.results.add(part, found)
                 done.append(found)
-                took = f"{found['seconds']:.0f}+{found['asking_seconds']:.0f} s"
-                tell(f"{one.name} {one.data} seed {one.seed} {took}: {_line(found['curve']['1.0']['test'])}")
-            if time.monotonic() - began > given.seconds:
+                took = f"{found['training_seconds']:.0f} of {found['seconds']:.0f}+{found['asking_seconds']:.0f} s"
+                scores = found["curve"][max(found["curve"], key=float)][self.place.parts[0]]
+                self.tell(f"{one.name} {one.data} seed {one.seed} {took}: {_line(scores)}")
+            if time.monotonic() - self.began > until:
                 for other in pending:
                     other.cancel()
         return done
 
-    results.value["failed"] = []
+    def close(self) -> None:
+        """Writes what has come; processes end with their runs."""
+        self.results.write()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def run(given: argparse.Namespace) -> None:
+    """The experiment, within `--seconds`."""
+    runner = Runner(given, ("test", "tune"))
+    balanced, leaky = given.negatives
+    runner.warm(balanced, leaky)
+    more = _weights(given)
     equal = partial(overrides_of, steps=given.steps, batch=given.batch, precision=given.precision)
-    trial = [Run("negclip", "negclip", "balanced", TUNING_SEED, equal("negclip", rate)) for rate in given.rates]
-    trial += [
-        Run("negagen", "negagen", "balanced", TUNING_SEED, equal("negagen", rate, variant))
-        for rate in given.rates for variant in VARIANTS
-    ]  # fmt: skip
-    tried = all_of(trial[: given.trials], "tuning")
-    rate, variant = _best(base, tried, given.rates)
-    results.value["chosen"] = {"rate": rate, "negagen": variant}
-    tell(f"chosen: rate {rate}, negagen {variant}")
-    runs = [
-        Run(name + suffix, name, data, seed, equal(name, rate, variant if name == "negagen" else None))
-        for seed in range(given.seeds)
-        for data, suffix, names in (("balanced", "", given.recipes), ("off", ", leaky", LEAKY))
-        for name in names
+    rates = given.rates
+    trial = [
+        Run("negclip", "negclip", balanced, TUNING_SEED, equal("negclip", rate, more["negclip"])) for rate in rates
     ]
-    all_of(runs, "runs")
-    results.write()
-    pool.shutdown(wait=False, cancel_futures=True)
-    tell(f"{len(results.value['runs'])} of {len(runs)} runs")
+    trial += [
+        Run("negagen", "negagen", balanced, TUNING_SEED, equal("negagen", rate, {**variant, **more["negagen"]}))
+        for rate in rates for variant in VARIANTS
+    ]  # fmt: skip
+    tried = runner.all_of(trial[: given.trials], "tuning", given.seconds)
+    rate, variant = _best(runner.base, tried, rates)
+    runner.results.value["chosen"] = {"rate": rate, "negagen": variant}
+    runner.tell(f"chosen: rate {rate}, negagen {variant}")
+    runs = [
+        Run(
+            name + suffix, name, data, seed,
+            equal(name, rate, {**(variant if name == "negagen" else {}), **more[name]}),
+        )
+        for seed in range(given.seeds)
+        for data, suffix, names in ((balanced, "", given.recipes), (leaky, ", leaky", LEAKY))
+        for name in names
+    ]  # fmt: skip
+    runner.all_of(runs, "runs", given.seconds)
+    runner.close()
+    runner.tell(f"{len(runner.results.value['runs'])} of {len(runs)} runs")
+
+
+def attempt(given: argparse.Namespace) -> None:
+    """The runs of a plan, asked about the tuning part alone."""
+    runner = Runner(given, ("tune",))
+    plan = [Run(**entry) for entry in json.loads(given.plan.read_text(encoding="utf-8"))]
+    runner.warm(*dict.fromkeys(one.data for one in plan))
+    equal = partial(overrides_of, steps=given.steps, batch=given.batch, precision=given.precision)
+    runs = [replace(one, overrides={**equal(one.recipe, given.rates[0]), **one.overrides}) for one in plan]
+    runner.all_of(runs, "runs", given.seconds)
+    runner.close()
+    runner.tell(f"{len(runner.results.value['runs'])} of {len(runs)} runs")
+
+
+def _weights(given: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """The same drawing weights of categories for every recipe that draws negatives."""
+    if not given.categories:
+        return {name: {} for name in RECIPES}
+    table = "{" + ", ".join(f"{name} = {weight}" for name, weight in (one.split("=") for one in given.categories)) + "}"
+    return {name: {} if name == "clip" else {"batch.categories": table} for name in RECIPES}
 
 
 def _best(
@@ -159,45 +202,49 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("prepare", help="captions, negatives and exams")
-    running = commands.add_parser("run", help="pre-train, tune, fine-tune, measure")
-    for one in (making, running):
+    running = commands.add_parser("run", help="tune, fine-tune, measure")
+    trying = commands.add_parser("try", help="a plan of runs, asked about the tuning part")
+    for one in (making, running, trying):
         one.add_argument("--data", type=Path, default=Path("out/scenes"))
+        one.add_argument("--world", type=int, default=0, help="seed of the world")
     making.add_argument("--images", type=int, default=12_000, help="pictures to fine-tune on")
-    making.add_argument("--world", type=int, default=0, help="seed of the world")
+    making.add_argument("--pool", type=int, default=16, help="candidates a caption")
     making.add_argument("--side", type=int, default=112, help="of the pictures, in pixels: as the model wants them")
     making.add_argument("--each", type=int, default=400, help="probes a category")
     making.add_argument("--retrieval", type=int, default=600, help="pictures to retrieve among")
-    running.add_argument("--output", type=Path, default=Path("out/scenes/results"))
-    running.add_argument("--work", type=Path, default=Path("out/scenes/work"), help="for what may be thrown away")
-    running.add_argument("--world", type=int, default=0)
-    running.add_argument("--device", default="cuda")
-    running.add_argument("--gpus", type=int, default=1)
-    running.add_argument("--per-gpu", type=int, default=5, help="runs at a time on one GPU")
-    running.add_argument("--workers", type=int, default=16, help="processes that draw")
-    running.add_argument("--seconds", type=float, default=400, help="no run begins after so long")
-    running.add_argument("--base", type=Path, help="a model to fine-tune, in place of one that is pre-trained here")
+    for one in (running, trying):
+        one.add_argument("--base", type=Path, required=True, help="the model to fine-tune")
+        one.add_argument("--output", type=Path, default=Path("out/scenes/results"))
+        one.add_argument("--work", type=Path, default=Path("out/scenes/work"), help="for what may be thrown away")
+        one.add_argument("--device", default="cuda")
+        one.add_argument("--gpus", type=int, default=1)
+        one.add_argument("--per-gpu", type=int, default=6, help="runs at a time on one GPU")
+        one.add_argument("--workers", type=int, default=16, help="processes that draw")
+        one.add_argument("--loaders", type=int, default=2, help="threads of a run that make its batches")
+        one.add_argument("--seconds", type=float, default=300, help="no run begins after so long")
+        one.add_argument("--steps", type=int, default=500)
+        one.add_argument("--batch", type=int, default=64)
+        one.add_argument("--precision", default="bf16", help="fp32 on a CPU")
+        one.add_argument("--rates", nargs="+", default=["1e-4", "3e-4"], help="learning rates to choose from")
+    trying.add_argument("--alphas", type=float, nargs="+", default=[1.0])
+    trying.add_argument("--plan", type=Path, required=True)
     running.add_argument("--alphas", type=float, nargs="+", default=ALPHAS)
     running.add_argument("--recipes", nargs="+", default=RECIPES)
-    running.add_argument("--preset", default="coarse")
-    running.add_argument("--images", type=int, default=60_000, help="pictures to pre-train on")
-    running.add_argument("--pretrain-steps", type=int, default=2500)
-    running.add_argument("--pretrain-batch", type=int, default=128)
-    running.add_argument("--every", type=int, default=500)
-    running.add_argument("--tiny", type=int, default=0, help="steps for the demonstration's model, too; 0: none")
-    running.add_argument("--steps", type=int, default=500)
-    running.add_argument("--batch", type=int, default=128)
-    running.add_argument("--precision", default="bf16", help="fp32 on a CPU")
+    running.add_argument("--negatives", nargs=2, default=["balanced", "off"], help="balanced and leaky, by stem")
+    running.add_argument("--categories", nargs="+", default=[], help="drawing weights, as swap_att=3")
     running.add_argument("--seeds", type=int, default=3)
-    running.add_argument("--rates", nargs="+", default=["1e-4", "3e-4"], help="learning rates to choose from")
     running.add_argument("--trials", type=int, default=10, help="how many of the tuning runs")
     given = parser.parse_args()
-    if given.command == "prepare":
-        prepare(
-            given.data, images=given.images, seed=given.world, each=given.each, retrieval=given.retrieval,
-            side=given.side,
-        )  # fmt: skip
-    else:
-        run(given)
+    match given.command:
+        case "prepare":
+            prepare(
+                given.data, images=given.images, seed=given.world, each=given.each, retrieval=given.retrieval,
+                side=given.side, pool=given.pool,
+            )  # fmt: skip
+        case "run":
+            run(given)
+        case _:
+            attempt(given)
 
 
 if __name__ == "__main__":

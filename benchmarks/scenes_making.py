@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +20,8 @@ __all__ = ["prepare", "start"]
 FIRST: Final = 1_000_000  # scene number of the first picture to fine-tune on; those before are for pre-training
 
 
-def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int, side: int) -> None:
-    """Writes captions, their negatives with and without selection against blindness, and two exams."""
+def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int, side: int, pool: int) -> None:
+    """Writes captions, pools of negatives with and without selection against blindness, and two exams."""
     from examples.scenes.asking import make_exam, training_captions
     from examples.scenes.make import table
 
@@ -33,14 +30,13 @@ def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int, si
     pq.write_table(made, data / "captions.parquet", compression="zstd")
     for blindness in ("balanced", "off"):
         command = [sys.executable, "-m", "negagen", "generate", str(data / "captions.parquet")]
-        command += ["-o", str(data / f"{blindness}.parquet"), "--blindness", blindness, "--overwrite", "--quiet"]
-        subprocess.run(command, check=True)
+        command += ["-o", str(data / f"{blindness}.parquet"), "--blindness", blindness, "--pool", str(pool)]
+        subprocess.run([*command, "--overwrite", "--quiet"], check=True)
     training = training_captions(20_000, seed=seed)
     make_exam(training, each=each, retrieval=retrieval, side=side, seed=seed, split="test").save(data / "test.npz")
     make_exam(training, each=each // 2, retrieval=retrieval // 2, side=side, seed=seed, split="tune").save(
         data / "tune.npz"
     )
-    make_exam(training, each=100, retrieval=200, portraits=3, side=80, seed=seed).save(data / "tiny.npz")
 
 
 def draw_pictures(path: Path, captions: Path, *, side: int, seed: int, workers: int) -> None:
@@ -66,55 +62,11 @@ def _png(numbers: range, side: int, seed: int) -> list[dict[str, object]]:
     ]
 
 
-def _pretraining(place: Place, arguments: Sequence[str], gpu: int, log: Path) -> subprocess.Popen[bytes]:
-    """Starts `examples.scenes.pretrain` on that GPU."""
-    command = [sys.executable, "-m", "examples.scenes.pretrain", "--device", place.device, *arguments]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
-    with log.open("wb") as file:
-        return subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
-
-
-def start(given: Namespace, place: Place, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The base and the pictures to fine-tune on, and on the last GPU the tiny model of the demonstration.
-
-    Gives what was measured while the base was pre-trained.
-    """
-    from examples.scenes.model import PRESETS
-    from examples.scenes.pixels import drawn
-    from examples.scenes.pretrain import SIBLINGS
-
-    pictures = partial(
-        draw_pictures, place.pictures, place.data / "captions.parquet", seed=given.world, workers=given.workers
-    )
-    if given.base is not None:
-        shutil.copytree(given.base, place.base, dirs_exist_ok=True)
-        config = json.loads((given.base / "config.json").read_text(encoding="utf-8"))
-        pictures(side=config["vision_config"]["image_size"])
-        return _history(place.base)
-    cache = place.work / "drawn"
-    for preset in (given.preset, "tiny") if given.tiny else (given.preset,):
-        side = PRESETS[preset].side
-        drawn(given.images, side, siblings=SIBLINGS, cache=cache, seed=given.world, workers=given.workers)
-    tell("pictures to pre-train on are drawn")
-    common = ["--images", str(given.images), "--world", str(given.world), "--cache", str(cache)]
-    common += ["--batch", str(given.pretrain_batch), "--every", str(given.every)]
-    base = ["--preset", given.preset, "--steps", str(given.pretrain_steps), "--lr", "7e-4", "-o", str(place.base)]
-    base += ["--exam", str(place.data / "tune.npz")]
-    logs = [given.output / "pretrain.log"]
-    started = [_pretraining(place, [*base, *common], 0, logs[0])]
-    if given.tiny:
-        tiny = ["--preset", "tiny", "--steps", str(given.tiny), "--lr", "1.5e-3", "--half"]
-        tiny += ["-o", str(given.output / "tiny"), "--exam", str(place.data / "tiny.npz")]
-        logs.append(given.output / "tiny.log")
-        started.append(_pretraining(place, [*tiny, *common], given.gpus - 1, logs[1]))
-    pictures(side=PRESETS[given.preset].side)
-    tell("pictures to fine-tune on are drawn")
-    for one, log in zip(started, logs, strict=True):
-        if one.wait():
-            raise SystemExit(log.read_text(encoding="utf-8")[-2000:])
-    return _history(place.base)
-
-
-def _history(base: Path) -> list[dict[str, Any]]:
-    path = base / "pretraining.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+def start(base: Path, place: Place, *, world: int, workers: int) -> list[dict[str, Any]]:
+    """Puts the base where runs look for it, draws the pictures to fine-tune on, and gives the base's history."""
+    shutil.copytree(base, place.base, dirs_exist_ok=True)
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    side = config["vision_config"]["image_size"]
+    draw_pictures(place.pictures, place.data / "captions.parquet", side=side, seed=world, workers=workers)
+    history: list[dict[str, Any]] = json.loads((base / "pretraining.json").read_text(encoding="utf-8"))
+    return history

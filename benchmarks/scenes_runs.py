@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["ALPHAS", "Place", "Run", "before", "begin", "chosen_alpha", "fine_tune", "overrides_of"]
+__all__ = ["ALPHAS", "Place", "Run", "before", "begin", "chosen_alpha", "fine_tune", "overrides_of", "warm"]
 
 ALPHAS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
 # LoRA's adapters learn at ten times the rate of whole matrices: the ratio of FSC-CLIP's two recipes.
@@ -19,7 +19,7 @@ LORA: Final = ("tsvlc",)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fine-tuning: a shipped recipe with these overrides, on `data` ("balanced" or "off": its blindness)."""
+    """One fine-tuning: a shipped recipe with these overrides, on `data`: a file of negatives by its stem."""
 
     name: str
     recipe: str
@@ -36,6 +36,8 @@ class Place:
     work: Path
     device: str
     alphas: tuple[float, ...] = ALPHAS
+    parts: tuple[str, ...] = ("test", "tune")  # of the world, that models are asked about
+    loaders: int = 2  # threads that make a run's batches
 
     @property
     def base(self) -> Path:
@@ -73,8 +75,8 @@ def begin(place: Place, gpus: Any) -> None:
     _STATE["place"] = place
 
 
-def _questions() -> tuple[Any, Any, Any]:
-    """The base's weights, and both exams on the device."""
+def _questions() -> tuple[Any, dict[str, Any]]:
+    """The base's weights, and the exams on the device."""
     if "base" not in _STATE:
         from examples.scenes.encode import Questions, load
         from examples.scenes.exam import Exam
@@ -82,18 +84,33 @@ def _questions() -> tuple[Any, Any, Any]:
         place: Place = _STATE["place"]
         model, tokenizer = load(place.base, place.device)
         _STATE["base"] = {name: value.clone() for name, value in model.state_dict().items()}
-        for name in ("test", "tune"):
-            _STATE[name] = Questions.of(Exam.load(place.data / f"{name}.npz"), tokenizer, place.device)
-    return _STATE["base"], _STATE["test"], _STATE["tune"]
+        _STATE["exams"] = {
+            part: Questions.of(Exam.load(place.data / f"{part}.npz"), tokenizer, place.device) for part in place.parts
+        }
+    return _STATE["base"], _STATE["exams"]
 
 
 def before() -> dict[str, Any]:
     """The base's scores."""
     from examples.scenes.encode import load
 
-    _, test, tune = _questions()
+    _, exams = _questions()
     model, _ = load(_STATE["place"].base, _STATE["place"].device)
-    return {"test": test.ask(model), "tune": tune.ask(model)}
+    return {part: questions.ask(model) for part, questions in exams.items()}
+
+
+def warm(data: str, workers: int) -> float:
+    """Reads, decodes and tokenises once what all runs on these negatives use; gives the seconds it took."""
+    from negagen.data import HuggingFaceTokenizer, Inputs, prepare
+    from negagen.train.models import load
+
+    place: Place = _STATE["place"]
+    began = time.monotonic()
+    model = load(str(place.base), device="cpu")
+    inputs = Inputs([place.data / f"{data}.parquet"], images=place.pictures)
+    tokenizer = HuggingFaceTokenizer(model.tokenizer, model.context_length)
+    prepare(inputs, tokenizer, model.view, cache=place.work / "cache", workers=workers)
+    return time.monotonic() - began
 
 
 def fine_tune(run: Run) -> dict[str, Any]:
@@ -111,18 +128,18 @@ def fine_tune(run: Run) -> dict[str, Any]:
         job = Job(
             inputs=Inputs([place.data / f"{run.data}.parquet"], images=place.pictures),
             model=str(place.base), output=output, recipe=load_recipe(run.recipe, run.overrides),
-            cache=place.work / "cache", held_out=0.0, seed=run.seed, workers=2, device=place.device,
+            cache=place.work / "cache", held_out=0.0, seed=run.seed, workers=place.loaders, device=place.device,
             save_every=10**9, keep=1,
         )  # fmt: skip
         report = finetune(job)
         model, _ = load(output / "model", place.device)
     trained = time.monotonic()
-    base, test, tune = _questions()
+    base, exams = _questions()
     tuned = {name: value.clone() for name, value in model.state_dict().items()}
     curve = {}
     for alpha in place.alphas:
         model.load_state_dict(interpolate(base, tuned, alpha))
-        curve[str(alpha)] = {"test": test.ask(model), "tune": tune.ask(model)}
+        curve[str(alpha)] = {part: questions.ask(model) for part, questions in exams.items()}
     return {
         **asdict(run), "curve": curve, "steps": report["steps"], "training_seconds": report["seconds"],
         "seconds": round(trained - began, 1), "asking_seconds": round(time.monotonic() - trained, 1),
