@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from hashlib import blake2b
@@ -14,6 +15,10 @@ from negagen.errors import ModelError
 
 _EDGE: Final = 1 << 20
 _UNBOUNDED: Final = 1 << 30
+_RAISED: Final = (
+    OSError, ValueError, LookupError, ImportError, RuntimeError, AttributeError, TypeError, EOFError, struct.error,
+)  # fmt: skip
+"""What transformers raises for files that are not what they should be, or only a part of it."""
 _PAST_END: Final = frozenset(["roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer"])
 
 
@@ -61,7 +66,7 @@ def explained(path: Path, kind: str) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError, TypeError) as error:
+    except _RAISED as error:
         raise ModelError(f"{path}: no {kind} that transformers can load: {error}") from error
     finally:
         logging.set_verbosity(verbosity)

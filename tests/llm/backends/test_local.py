@@ -43,9 +43,15 @@ def ask(folder: Path, requests: Sequence[Request], **options: Any) -> list[Answe
     return [result for _, result in sorted(results, key=lambda result: result[0])]
 
 
+def reference(folder: Path) -> tuple[Any, Any]:
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    return tokenizer, model.eval()
+
+
 def generated(folder: Path, requests: Sequence[Request]) -> list[Answer]:
     """What transformers' own `generate` gives, one prompt at a time."""
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer, model = reference(folder)
     found = []
     for each in requests:
         turns = [{"role": message.role, "content": message.content} for message in each.messages]
@@ -112,7 +118,7 @@ def test_sliding_windows_are_right(tmp_path: Path) -> None:
 
 def test_draws_follow_the_model_s_probabilities(folder: Path) -> None:
     heat, count = 2.0, 2000
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer, model = reference(folder)
     turns = [{"role": "system", "content": SYSTEM.content}, {"role": "user", "content": "a dog"}]
     text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     with torch.no_grad():
