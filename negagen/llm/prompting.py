@@ -22,7 +22,7 @@ from negagen.llm.protocol import Message
 from negagen.llm.slots import Slot
 from negagen.seeding import Stream, key_of
 
-ROTATIONS: Final = 8
+ROTATIONS: Final = 4
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {"object": "thing", "attribute": "quality", "relation": "position", "action": "action", "count": "number"}
 )
