@@ -84,7 +84,8 @@ def scene(name: str) -> Features:
         mask[ROWS // 2 :] = False
     if name == "none at all":
         mask[:] = False
-    return replace(rows, mask=mask)
+    candidates = torch.arange(mask.numel()).view(mask.shape).masked_fill(~mask, -1)
+    return replace(rows, mask=mask, candidates=candidates)
 
 
 def loss_and_gradients(rows: Features, objective: Objective) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -185,6 +186,7 @@ def _flat_gradients(rank: int, device: torch.device) -> list[tuple[int, float]]:
 def _cut(rows: Features, slots: int) -> Features:
     assert rows.weights is not None
     assert rows.kinds is not None
+    assert rows.candidates is not None
     assert rows.local is not None
     return replace(
         rows,
@@ -192,5 +194,6 @@ def _cut(rows: Features, slots: int) -> Features:
         mask=rows.mask[:, :slots],
         weights=rows.weights[:, :slots],
         kinds=rows.kinds[:, :slots],
+        candidates=rows.candidates[:, :slots],
         local=rows.local[:, : 1 + slots],
     )

@@ -61,6 +61,7 @@ def test_two_processes_under_ddp_are_one(answers: list[dict[str, Any]]) -> None:
 def test_ranks_with_fewer_slots_get_masked_ones(answers: list[dict[str, Any]]) -> None:
     whole = ranks.scene("some missing")
     assert whole.groups is not None
+    assert whole.candidates is not None
     half = ranks.ROWS // 2
     wanted = whole.mask.clone()
     wanted[:half, 2:] = False
@@ -70,6 +71,7 @@ def test_ranks_with_fewer_slots_get_masked_ones(answers: list[dict[str, Any]]) -
         assert torch.equal(features.mask, wanted)
         assert torch.equal(features.negatives[wanted], whole.negatives[wanted])
         assert torch.equal(features.groups, whole.groups)
+        assert torch.equal(features.candidates, whole.candidates.masked_fill(~wanted, -1))
         assert not features.positive_mask[:, 4:].any()
         for field in fields(features):
             tensor, before = getattr(features, field.name), getattr(whole, field.name)
