@@ -30,29 +30,11 @@ class Active(NamedTuple):
     needs: int
 
 
-class Turn:
-    """The candidates of one category's rules, made as they are asked for."""
+Turn = Iterator[tuple[Active, Candidate]]
+"""The candidates of one category's rules, made as they are asked for."""
 
-    __slots__ = ("_candidates", "_parse", "_rule", "_rules", "_stream")
-
-    def __init__(self, parse: Parse, rules: list[Active], stream: Stream) -> None:
-        self._parse, self._rules, self._stream = parse, rules, stream
-        self._rule: Active | None = None
-        self._candidates: Iterator[Candidate] = iter(())
-
-    def __iter__(self) -> Turn:
-        return self
-
-    def __next__(self) -> tuple[Active, Candidate]:
-        while True:
-            for candidate in self._candidates:
-                rule = self._rule
-                if rule is not None and not (rule.guarded and _excepted(self._parse, candidate, rule)):
-                    return rule, candidate
-            if not self._rules:
-                raise StopIteration
-            self._rule = rule = self._rules.pop(0)
-            self._candidates = rule.operation.propose(self._parse, self._stream.fork(rule.key))
+Category = tuple[Active, ...]
+"""The rules of one category, in the order of their turns."""
 
 
 class Schedule:
@@ -63,6 +45,7 @@ class Schedule:
 
     def __init__(self, rules: Sequence[Rule], lexicon: Lexicon, seed: int) -> None:
         self._orders = _orders([_activate(rule, lexicon) for rule in rules if rule.makes == "negatives"], seed)
+        self._left: dict[int, list[list[Category]]] = {}
         # An operation that names `cues` is silent in a caption without one of them.
         self._positives = [_activate(rule, lexicon) for rule in rules if rule.makes == "positives"]
         self._cues: list[frozenset[str] | None] = [getattr(a.operation, "cues", None) for a in self._positives]
@@ -73,8 +56,11 @@ class Schedule:
     def turns(self, parse: Parse, stream: Stream) -> Iterator[Turn]:
         """A turn for each category, without the rules that the caption gives nothing to do."""
         lacking = _lacking(parse)
-        for category in self._orders[stream.below(_ORDERS)]:
-            yield Turn(parse, [rule for rule in category if not rule.needs & lacking], stream)
+        orders = self._left.get(lacking)
+        if orders is None:
+            orders = self._left[lacking] = _without(self._orders, lacking)
+        for category in orders[stream.below(_ORDERS)]:
+            yield _turn(parse, category, stream)
 
     def positives(self, parse: Parse, stream: Stream) -> Iterator[Turn]:
         """A turn for each rule that makes positives, in weighted random order; `stream` is not drawn from."""
@@ -85,7 +71,14 @@ class Schedule:
             active = self._positives[number]
             cues = self._cues[number]
             if not active.needs & lacking and (cues is None or not cues.isdisjoint(parse.words)):
-                yield Turn(parse, [active], stream)
+                yield _turn(parse, (active,), stream)
+
+
+def _turn(parse: Parse, category: Category, stream: Stream) -> Turn:
+    for rule in category:
+        for candidate in rule.operation.propose(parse, stream.fork(rule.key)):
+            if not (rule.guarded and _excepted(parse, candidate, rule)):
+                yield rule, candidate
 
 
 def _activate(rule: Rule, lexicon: Lexicon) -> Active:
@@ -128,7 +121,7 @@ def _excepted(parse: Parse, candidate: Candidate, active: Active) -> bool:
     return False
 
 
-def _orders(rules: Sequence[Active], seed: int) -> list[list[list[Active]]]:
+def _orders(rules: Sequence[Active], seed: int) -> list[list[Category]]:
     """Weighted random orders: categories, and within each its rules, heavier ones earlier."""
     by_category: dict[str, list[int]] = {}
     for index, rule in enumerate(rules):
@@ -139,11 +132,22 @@ def _orders(rules: Sequence[Active], seed: int) -> list[list[list[Active]]]:
     stream = Stream(key_of("orders", seed))
     return [
         [
-            [rules[i] for i in _weighted_order(stream, groups[g], weights)]
+            tuple([rules[i] for i in _weighted_order(stream, groups[g], weights)])
             for g in _weighted_order(stream, range(len(groups)), totals)
         ]
         for _ in range(_ORDERS)
     ]
+
+
+def _without(orders: Sequence[Sequence[Category]], lacking: int) -> list[list[Category]]:
+    """`orders` without the rules that need what is lacking; categories of no other rules fall away."""
+    made: dict[tuple[int, ...], Category] = {}  # each once: a thousand orders have few different ones
+
+    def left(category: Category) -> Category:
+        rules = tuple([rule for rule in category if not rule.needs & lacking])
+        return made.setdefault(tuple([rule.key for rule in rules]), rules)
+
+    return [[rules for rules in map(left, order) if rules] for order in orders]
 
 
 def _weighted_order(stream: Stream, items: Sequence[int], weights: Sequence[int]) -> list[int]:

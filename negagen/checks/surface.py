@@ -11,12 +11,15 @@ from negagen.types import Verdict
 _EQUAL: Final = Verdict("reject", "equal to the caption after folding")
 _DUPLICATE: Final = Verdict("reject", "a duplicate")
 _FOLDED: Final = re.compile(r"[\W_]+")
-_ASCII: Final = {code: chr(code).lower() if chr(code).isalnum() else None for code in range(128)}
+_LOWER: Final = bytes(range(128)).lower() + bytes(128)
+_DROPPED: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 def fold(text: str) -> str:
     """`text` without case, white space and punctuation."""
-    return text.translate(_ASCII) if text.isascii() else _FOLDED.sub("", text).casefold()
+    if text.isascii():  # by far the fastest way
+        return text.encode().translate(_LOWER, _DROPPED).decode()
+    return _FOLDED.sub("", text).casefold()
 
 
 def check_surface(caption: str, text: str, context: Context) -> Verdict:

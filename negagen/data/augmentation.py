@@ -95,13 +95,19 @@ class NegativeAugmentation:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for cycles meanwhile: among all these small objects are none, and it takes a fourth of the time."""
+    """No search for cycles meanwhile: among all these small objects are none, and it takes a fourth of the time.
+
+    Nor does the next search look through all that was made here: it is told that it has.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # else somebody has frozen what is to stay so
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

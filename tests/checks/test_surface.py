@@ -1,6 +1,8 @@
 """Texts that are no different from the caption or from an earlier negative."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from negagen.checks import check_surface, context_of
 from negagen.checks.surface import fold
@@ -45,3 +47,8 @@ def test_the_equal_one_is_not_remembered() -> None:
     context = context_of(LEXICON, parse("A goat on a rock"))
     assert check_surface("agoatonarock", "a goat on a rock.", context) == EQUAL
     assert context.taken == set()
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_keeps_letters_and_digits_in_small(text: str) -> None:
+    assert fold(text) == "".join(letter.lower() for letter in text if letter.isalnum())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,20 @@ def test_it_gives_what_the_negator_gives(negator: Negator) -> None:
     assert augment.hits == (7, 5)
     assert augment([]) == []
     assert augment([None, ""]) == [(), ()]
+
+
+def test_the_collector_is_left_as_it_was(negator: Negator) -> None:
+    augment = NegativeAugmentation(negator)
+    augment(CAPTIONS)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        augment(CAPTIONS)
+        assert gc.get_freeze_count() >= frozen > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_balanced_draws_are_the_negators_too() -> None:
