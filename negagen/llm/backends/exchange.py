@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx2
@@ -43,6 +44,7 @@ class Exchange:
         self._slots = asyncio.Semaphore(concurrency)
         self._probes: dict[str, asyncio.Lock] = {}
         self._dialects: dict[str, Dialect] = {}
+        self._first = Dialect()
         self._told: set[str] = set()
         self._answered, self._failed = 0, 0
         self._most_failed = max(_EXHAUSTED, 2 * concurrency)
@@ -65,7 +67,7 @@ class Exchange:
         return await self._tries(n, request, schema)
 
     async def _tries(self, n: int, request: Request, schema: str) -> Answer | Failure:
-        dialect = self._dialects.get(schema) or Dialect()
+        dialect = self._dialects.get(schema, self._first)
         attempt, reason = 0, ""
         while True:
             wait = 0.0
@@ -122,6 +124,9 @@ class Exchange:
     def _settle(self, schema: str, dialect: Dialect) -> None:
         self._answered, self._failed = self._answered + 1, 0
         self._dialects.setdefault(schema, dialect)
+        # What it refused of one schema it need not be asked of the next, unless it took that of another.
+        takes = any(known.answer_format == "json_schema" for key, known in self._dialects.items() if key)
+        self._first = replace(dialect, answer_format=self._first.answer_format) if takes or not schema else dialect
         for lacking in dialect.lacks():
             if lacking not in self._told:
                 self._told.add(lacking)

@@ -283,6 +283,29 @@ def test_a_format_that_the_server_refuses_is_left_out(
     ]
 
 
+def test_what_is_refused_of_one_schema_is_not_asked_of_the_next() -> None:
+    def plan(before: int, body: dict[str, Any]) -> Reply:
+        return failed(400, "bad request") if "response_format" in body else echo(before, body)
+
+    schemas = [None, SCHEMA, {"type": "object"}, {**SCHEMA, "additionalProperties": False}]
+    found, server = ask(plan, [request(f"{n}", schema=schema) for n, schema in enumerate(schemas)], concurrency=1)
+    assert all(isinstance(result, Answer) for result in found.values())
+    assert len(server.received) == len(schemas) + 2
+
+
+def test_a_schema_that_alone_is_refused() -> None:
+    odd = {"type": "object", "patternProperties": {}}
+
+    def plan(before: int, body: dict[str, Any]) -> Reply:
+        asked = body.get("response_format", {}).get("json_schema", {}).get("schema")
+        return failed(400, "pattern") if asked == odd else echo(before, body)
+
+    schemas = [SCHEMA, odd, {"type": "object"}]
+    _, server = ask(plan, [request(f"{n}", schema=schema) for n, schema in enumerate(schemas)], concurrency=1)
+    kinds = [body["response_format"]["type"] for body in server.received]
+    assert kinds == ["json_schema", "json_schema", "json_object", "json_schema"]
+
+
 def test_a_request_s_own_refusal_is_not_laid_to_the_format() -> None:
     def plan(before: int, body: dict[str, Any]) -> Reply:
         return failed(400, "too long") if question(body) == "question 7" else echo(before, body)
