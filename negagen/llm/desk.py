@@ -95,6 +95,7 @@ class Desk:
         self._spent = budget is not None and cache.is_spent(run)
         self._tell = tell
         self._failed_in_a_row = 0
+        self._failed: dict[str, Failure] = {}
         # A server that moved is the same server, and its address is nobody else's business.
         self.parameters = {name: value for name, value in backend.parameters().items() if name != "base_url"}
         self.usage = usage or Usage()
@@ -107,6 +108,7 @@ class Desk:
     def answers(self, prompt: str, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
         """Each request's index with its answer or failure, in no particular order; `prompt` names the prompt."""
         keys = [key_of_request(prompt, self.name, self.parameters, request) for request in requests]
+        self._failed.clear()
         first: dict[str, int] = {}
         twins: dict[int, list[int]] = {}
         wave: list[int] = []
@@ -128,6 +130,7 @@ class Desk:
                 if not self._admits(requests[number]):
                     self._note_spent()
                     self.usage.failures[SPENT] += 1
+                    self._failed[key] = _SPENT
                     yield number, _SPENT
                     continue
             wave.append(number)
@@ -138,7 +141,7 @@ class Desk:
         for number, others in twins.items():
             found = self._cache.find(keys[number])
             for other in others:
-                yield other, Failure("language model: its twin failed") if found is None else found[0]
+                yield other, self._failed[keys[number]] if found is None else found[0]
 
     def close(self) -> None:
         """Close back end and cache."""
@@ -174,10 +177,11 @@ class Desk:
             else:
                 self._fail(keys[number], answer)
                 self._purse.settle(requests[number], 0)
-                yield number, Failure(f"language model: {answer.reason}")
+                yield number, self._failed[keys[number]]
             since = time.monotonic()
 
     def _fail(self, key: str, failure: Failure) -> None:
+        self._failed[key] = Failure(f"language model: {failure.reason}")
         self._cache.note_failure(key, self._run, failure.reason)
         self.usage.failures[failure.reason] += 1
         self._failed_in_a_row += 1

@@ -62,7 +62,7 @@ def candidates(
 ) -> list[Candidate | Refusal]:
     """A candidate or refusal for each proposal, in order; `Parse` is that of the slot's caption."""
     out: list[Candidate | Refusal] = []
-    cleaned = [cleaned_text(parse, slot, proposal) for parse, slot, proposal in proposed]
+    cleaned = [cleaned_text(lexicon, parse, slot, proposal) for parse, slot, proposal in proposed]
     texts = [
         None if isinstance(text, Refusal) else f"{slot.text[: slot.start]}{text}{slot.text[slot.end :]}"
         for text, (_, slot, _) in zip(cleaned, proposed, strict=True)
@@ -82,7 +82,7 @@ def candidates(
     return out
 
 
-def cleaned_text(parse: Parse, slot: Slot, proposal: Proposal) -> str | Refusal:
+def cleaned_text(lexicon: Lexicon, parse: Parse, slot: Slot, proposal: Proposal) -> str | Refusal:
     """The words that a proposal would put in a slot, without those around the slot that it repeats."""
     text = " ".join(proposal.replacement.strip(_TRIMMED).split())
     if len(proposal.replacement) > 4 * MOST_CHARACTERS or "\n" in proposal.replacement.strip():
@@ -105,8 +105,10 @@ def cleaned_text(parse: Parse, slot: Slot, proposal: Proposal) -> str | Refusal:
     text = " ".join(words)
     if not words or len(words) > _MOST_WORDS[slot.role] or len(text) > MOST_CHARACTERS:
         return LONG if words else EMPTY
-    capitals = parse.text.isupper() or title_case(parse) or slot.span[:1].isupper()
-    if text != text.lower() and not (capitals and (len(words) == 1 or parse.text.isupper())):
+    # A capital that starts a sentence or a title says nothing; one of a word that captions never write small does.
+    if any(word != word.lower() and not lexicon.frequency(word.lower()) for word in words):
+        return NAME
+    if " ".join(words[1:]) != " ".join(words[1:]).lower() and not (parse.text.isupper() or title_case(parse)):
         return NAME
     text = text.lower()
     return SAME if text == slot.span.lower() else text

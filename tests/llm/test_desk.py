@@ -1,0 +1,176 @@
+"""Cache and budget: nothing is asked twice, and nothing beyond what may be spent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from negagen.errors import InputError, LanguageModelError
+from negagen.llm.budget import SPENT, Budget
+from negagen.llm.cache import Cache, key_of_request, open_existing
+from negagen.llm.desk import Desk, try_out
+from negagen.llm.protocol import Answer, Failure, Message, Request
+
+
+@dataclass
+class Echo:
+    """Answers with what it was asked, and takes note of it."""
+
+    name: str = "echo"
+    more: dict[str, Any] = field(default_factory=dict)
+    fails: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
+    tokens: int = 10
+
+    def parameters(self) -> Mapping[str, Any]:
+        return self.more
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
+        for n in reversed(range(len(requests))):  # in any order
+            text = requests[n].messages[-1].content
+            self.asked.append(text)
+            yield n, Failure("no") if text in self.fails else Answer(f"<{text}>", self.tokens - 1, 1, "stop")
+
+    def close(self) -> None:
+        pass
+
+
+def request(text: str, **more: Any) -> Request:
+    return replace(Request((Message("user", text),), None, 8, 0.0, 0), **more)
+
+
+def desk(path: Path, backend: Echo, budget: str | None = None, run: str = "run") -> Desk:
+    return Desk(backend, Cache(path), run=run, budget=None if budget is None else Budget.of(budget))
+
+
+def told(desk: Desk, *texts: str) -> list[str]:
+    out = dict(desk.answers("prompt", [request(text) for text in texts]))
+    return [said.text if isinstance(said, Answer) else f"!{said.reason}" for _, said in sorted(out.items())]
+
+
+def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
+    backend = Echo()
+    first = desk(tmp_path / "c.sqlite", backend)
+    assert told(first, "a", "b", "a") == ["<a>", "<b>", "<a>"]
+    assert sorted(backend.asked) == ["a", "b"]
+    first.close()
+    again = desk(tmp_path / "c.sqlite", backend)
+    assert told(again, "b", "c", "a") == ["<b>", "<c>", "<a>"]
+    assert sorted(backend.asked) == ["a", "b", "c"]
+    assert (again.usage.cached, again.usage.asked, again.usage.tokens) == (2, 1, 10)
+
+
+def test_failures_are_asked_again(tmp_path: Path) -> None:
+    backend = Echo(fails=("b",))
+    assert told(desk(tmp_path / "c.sqlite", backend), "a", "b", "b") == [
+        "<a>", "!language model: no", "!language model: no",
+    ]  # fmt: skip
+    backend.fails = ()
+    assert told(desk(tmp_path / "c.sqlite", backend), "b") == ["<b>"]
+
+
+def test_a_key_is_of_all_that_an_answer_depends_on() -> None:
+    base = request("a")
+    others = [
+        request("b"), request("a", max_tokens=9), request("a", temperature=0.5), request("a", seed=1),
+        request("a", image=b"x"), request("a", schema={"type": "object"}),
+        request("", messages=(Message("system", "s"), Message("user", "a"))),
+    ]  # fmt: skip
+    keys = {key_of_request("p", "m", {"dtype": "x"}, each) for each in [base, *others]}
+    keys |= {key_of_request("q", "m", {"dtype": "x"}, base), key_of_request("p", "n", {"dtype": "x"}, base)}
+    keys.add(key_of_request("p", "m", {"dtype": "y"}, base))
+    assert len(keys) == len(others) + 4
+
+
+def test_a_server_that_moved_is_the_same_server(tmp_path: Path) -> None:
+    told(desk(tmp_path / "c.sqlite", Echo(more={"base_url": "http://one/v1"})), "a")
+    moved = Echo(more={"base_url": "http://two/v1"})
+    assert told(desk(tmp_path / "c.sqlite", moved), "a") == ["<a>"]
+    assert moved.asked == []
+    assert "one" not in (tmp_path / "c.sqlite").read_bytes().decode(errors="replace")
+
+
+def test_a_budget_of_requests_is_kept_to_the_last(tmp_path: Path) -> None:
+    backend = Echo()
+    first = desk(tmp_path / "c.sqlite", backend, "3requests")
+    assert told(first, *"abcde") == ["<a>", "<b>", "<c>", f"!{SPENT}", f"!{SPENT}"]
+    assert told(first, "f", "a") == [f"!{SPENT}", "<a>"]  # what is known costs nothing
+    assert first.usage.failures[SPENT] == 3
+    first.close()
+    again = desk(tmp_path / "c.sqlite", backend, "3requests")  # the same run, begun again
+    assert told(again, "f", "b") == [f"!{SPENT}", "<b>"]
+    assert len(backend.asked) == 3
+    other = desk(tmp_path / "c.sqlite", backend, "3requests", run="other")
+    assert told(other, "f", "a") == ["<f>", "<a>"]
+
+
+def test_a_budget_of_tokens_is_never_exceeded(tmp_path: Path) -> None:
+    # At its dearest a request costs 12 + 8 tokens and a character's half; in truth it costs 10.
+    backend = Echo()
+    assert told(desk(tmp_path / "c.sqlite", backend, "45tokens"), *"abcdef") == [
+        "<a>", "<b>", "<c>", f"!{SPENT}", f"!{SPENT}", f"!{SPENT}",
+    ]  # fmt: skip
+    assert len(backend.asked) * backend.tokens <= 45
+
+
+@pytest.mark.parametrize("kill_after", range(5))
+def test_a_killed_run_spends_what_an_unbroken_one_does(tmp_path: Path, kill_after: int) -> None:
+    whole = desk(tmp_path / "whole.sqlite", Echo(), "45tokens")
+    texts = list("abcdef")
+    expected = told(whole, *texts)
+    broken, backend = desk(tmp_path / "broken.sqlite", Echo(), "45tokens"), Echo()
+    answers = broken.answers("prompt", [request(text) for text in texts])
+    for _ in range(kill_after):
+        next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    broken.close()
+    assert told(desk(tmp_path / "broken.sqlite", backend, "45tokens"), *texts) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "unit"), [("200000tokens", 200_000, "tokens"), ("1_000 requests", 1000, "requests")]
+)
+def test_budgets_as_they_are_written(text: str, amount: int, unit: str) -> None:
+    assert (Budget.of(text).amount, Budget.of(text).unit) == (amount, unit)
+
+
+@pytest.mark.parametrize("text", ["", "100", "tokens", "-3tokens", "3.5requests", "1000 euros"])
+def test_budgets_that_are_none(text: str) -> None:
+    with pytest.raises(InputError, match="200000tokens or 500requests"):
+        Budget.of(text)
+
+
+def test_a_model_that_only_fails_ends_the_run(tmp_path: Path) -> None:
+    texts = [str(n) for n in range(100)]
+    backend = Echo(fails=tuple(texts))
+    with pytest.raises(LanguageModelError, match="the last 32 requests all failed, the last one so: no"):
+        told(desk(tmp_path / "c.sqlite", backend), *texts)
+    with pytest.raises(LanguageModelError, match="does not answer: no"):
+        try_out(Echo(fails=("Say yes.",)))
+
+
+def test_raw_answers_stay(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    told(desk(path, Echo()), "a", "b")
+    stored = list(open_existing(path).stored())
+    assert sorted((each.question, each.answer.text, each.model) for each in stored) == [
+        ("a", "<a>", "echo"), ("b", "<b>", "echo"),
+    ]  # fmt: skip
+
+
+def test_what_is_no_cache_is_refused(tmp_path: Path) -> None:
+    text, other = tmp_path / "text", tmp_path / "other.sqlite"
+    text.write_text("not a database, but long enough to look at" * 10)
+    sqlite3.connect(other).executescript("CREATE TABLE mine (x); INSERT INTO mine VALUES (1);")
+    for path in (text, other):
+        with pytest.raises(LanguageModelError, match="--llm-cache FILE"):
+            Cache(path)
+        with pytest.raises(LanguageModelError, match="no cache"):
+            open_existing(path)
+    with pytest.raises(LanguageModelError, match="does not exist"):
+        open_existing(tmp_path / "none.sqlite")
