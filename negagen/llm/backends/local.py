@@ -55,43 +55,72 @@ class LocalBackend:
         batch_tokens: int | None = None,
         structured: bool = True,
     ) -> None:
-        self._path = Path(path)
+        path = Path(path)
         try:
             torch, _ = modules("a language model", "llm")
-            self._dtype = _dtype(torch, dtype, device)
-            tokenizer, model = load_causal(self._path, getattr(torch, self._dtype), "llm")
+            tokenizer, model = load_causal(path, getattr(torch, _dtype(torch, dtype, device)), "llm")
             model = place(model, device)
         except ModelError as error:
             raise LanguageModelError(str(error)) from error
         if not getattr(tokenizer, "chat_template", None):
             raise LanguageModelError(
-                f"{self._path}: its tokenizer has no chat template. Take a model tuned to follow instructions "
+                f"{path}: its tokenizer has no chat template. Take a model tuned to follow instructions "
                 "(its name mostly ends in Instruct or Chat), or put a chat_template.jinja beside it."
             )
+        name = path.stem if path.suffix == ".gguf" else path.resolve().name
+        self._begin(tokenizer, model, name, digest_of(path), batch_size, batch_tokens, structured=structured)
+
+    @classmethod
+    def around(
+        cls,
+        tokenizer: Any,
+        model: Any,
+        *,
+        name: str,
+        version: str,
+        batch_size: int | None = None,
+        batch_tokens: int | None = None,
+        structured: bool = True,
+    ) -> LocalBackend:
+        """The back end of a model that is loaded already; `version` must change with its weights."""
+        backend = object.__new__(cls)
+        backend._begin(tokenizer, model.eval(), name, version, batch_size, batch_tokens, structured=structured)
+        return backend
+
+    def _begin(
+        self,
+        tokenizer: Any,
+        model: Any,
+        name: str,
+        version: str,
+        batch_size: int | None,
+        batch_tokens: int | None,
+        *,
+        structured: bool,
+    ) -> None:
         from negagen.llm.backends.decoding import Decoder
 
-        self._tokenizer: Any = tokenizer
+        self._name, self._version, self._dtype = name, version, str(model.dtype).removeprefix("torch.")
+        self._tokenizer = tokenizer
         self._ends = _ends(tokenizer, model)
         self._grammars = self._grammars_of(model) if structured else None
         self._decoder: Decoder | None = Decoder(model, self._ends, self._grammars)
         self._marks = sorted({str(token) for token in tokenizer.added_tokens_decoder.values()} - {""}, reverse=True)
         self._longest = positions(model.config.get_text_config())
         self._system_role = self._takes_system_role()
-        small = model.device.type == "cpu"
-        size, tokens = _PER_CPU if small else _PER_GPU
+        size, tokens = _PER_CPU if model.device.type == "cpu" else _PER_GPU
         self._batch_size, self._batch_tokens = batch_size or size, batch_tokens or tokens
         self._lock = Lock()
-        self._digest = digest_of(self._path)
 
     @property
     def name(self) -> str:
         """`local:` and the file's or folder's name."""
-        return f"local:{self._path.stem if self._path.suffix == '.gguf' else self._path.resolve().name}"
+        return f"local:{self._name}"
 
     def parameters(self) -> Mapping[str, Any]:
         """The model's files by their digest, dtype, and by what schemas are enforced."""
         structured = f"llguidance {self._grammars.version}" if self._grammars else None
-        return {"backend": "local", "model": self._digest, "dtype": self._dtype, "structured": structured}
+        return {"backend": "local", "model": self._version, "dtype": self._dtype, "structured": structured}
 
     def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
         """As `Backend.answers`: a batch at a time, short prompts first."""
