@@ -58,12 +58,24 @@ def read_contents(path: Path, samples: int = 0) -> Contents:
 
 def _layout(path: Path, schema: pa.Schema) -> str:
     for layout, added in (("rows", schemas.COLUMNS), ("flat", schemas.FLAT_COLUMNS)):
-        if all(name in schema.names and schema.field(name).type == added.field(name).type for name in added.names):
+        if all(name in schema.names and _fits(schema.field(name).type, added.field(name).type) for name in added.names):
             return layout
     raise InputError(
         f"{path} is not a file of negatives: it lacks the columns {', '.join(schemas.COLUMNS.names)} that"
         f" `negagen generate` writes. Its columns: {', '.join(schema.names[:12]) or 'none'}."
     )
+
+
+def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether `found` has all that `wanted` has. Which scores there are differs: by version, and `mine` adds some."""
+    if pa.types.is_list(wanted):
+        return bool(pa.types.is_list(found)) and _fits(found.value_type, wanted.value_type)
+    if not pa.types.is_struct(wanted) or not pa.types.is_struct(found):
+        return bool(found == wanted)
+    if wanted == schemas.SCORES:
+        return True
+    names = {field.name for field in found}
+    return all(field.name in names and _fits(found.field(field.name).type, field.type) for field in wanted)
 
 
 class _Rows:

@@ -12,14 +12,19 @@ from negagen.data import Curriculum, Feedback, TrainingSet, load_feedback, save_
 from negagen.errors import RecipeError
 from negagen.train.losses import Features
 from negagen.train.metrics import Readings
+from negagen.train.models import ContrastiveModel
 from negagen.train.recipe import Recipe
 
 FILE: Final = "feedback.parquet"
 
 
-def curriculum_of(recipe: Recipe) -> Curriculum | None:
-    """How a recipe's draws go by difficulty; None if they do not."""
-    return Curriculum(**recipe.curriculum.model_dump()) if recipe.curriculum.difficulty else None
+def curriculum_of(recipe: Recipe, model: ContrastiveModel) -> Curriculum | None:
+    """How a recipe's draws go by difficulty, for a model before its first step; None if they do not."""
+    settings = recipe.curriculum
+    if not settings.difficulty:
+        return None
+    temperature = settings.temperature or 1 / float(model.logit_scale.detach())
+    return Curriculum(**settings.model_dump(exclude={"temperature"}), temperature=temperature)
 
 
 def start_of(recipe: Recipe, data: TrainingSet, path: Path | None) -> Feedback | None:

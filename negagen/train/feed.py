@@ -52,7 +52,7 @@ class Feed:
         batches = Batches(
             data, batch.negatives, batch.positives, categories=batch.categories, seed=seed, layout=batch.layout,
             plain_every=batch.plain_every, tokenizer=HuggingFaceTokenizer(model.tokenizer, model.context_length),
-            pixels=pixels, curriculum=curriculum_of(recipe), feedback=feedback,
+            pixels=pixels, curriculum=curriculum_of(recipe, model), feedback=feedback,
         )  # fmt: skip
         order = Order(data.rows, batch.size, seed=seed, rank=distributed.rank(), world_size=distributed.world_size())
         return cls(batches, order, stager, device, workers)

@@ -95,7 +95,8 @@ class BatchSettings(BaseModel):
 class CurriculumSettings(BaseModel):
     """Draws that prefer negatives which the model, when it last had them, found hard: `negagen.data.Curriculum`.
 
-    `difficulty` 0 draws without. The other keys are those of `Curriculum`.
+    `difficulty` 0 draws without. The other keys are those of `Curriculum`; `temperature` 0 is the model's own, before
+    the first step: 1 / logit scale.
     """
 
     model_config = _Strict
@@ -105,7 +106,7 @@ class CurriculumSettings(BaseModel):
     quota: float = Field(default=0.5, gt=0, le=1)
     warmup_epochs: int = Field(default=1, ge=0)
     memory: int = Field(default=3, ge=1)
-    temperature: float = Field(default=0.01, gt=0)
+    temperature: float = Field(default=0.0, ge=0)
 
 
 class OptimizerSettings(BaseModel):

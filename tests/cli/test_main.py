@@ -14,7 +14,7 @@ import pytest
 from negagen.errors import InputError
 from tests.cli.conftest import Ran
 
-COMMANDS = ("generate", "preview", "inspect", "finetune", "patch", "doctor", "rules")
+COMMANDS = ("generate", "preview", "inspect", "mine", "finetune", "patch", "doctor", "rules")
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from negagen.batch import schema as schemas
+from tests.cli.conftest import Ran
+from tests.train import small, tiny
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tiny.clip(tmp_path / "clip")
+    rows = [{"status": "ok", **row} for row in small.rows(pictures=20)]
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    own = {"image": image, "image_id": pa.string(), "caption": pa.string()}
+    schema = pa.schema([*(pa.field(*one) for one in own.items()), *schemas.COLUMNS])
+    pq.write_table(pa.Table.from_pylist(rows, schema), tmp_path / "pool.parquet")
+    return tmp_path
+
+
+def test_a_whole_run(run: Callable[..., Ran], folder: Path) -> None:
+    pool, out = folder / "pool.parquet", folder / "hard.parquet"
+    given = ("mine", folder / "clip", pool, "-o", out, "--device", "cpu", "--workers", 0)
+    ran = run(*given)
+    assert ran.code == 0, ran.err
+    assert "suspected true" in ran.out
+    assert "swap_att" in ran.out
+    assert f"Written to {out}" in ran.out
+    assert pq.read_metadata(out).num_rows == 40
+    again = run(*given)
+    assert (again.code, again.err) == (
+        2, f"error: {out} exists: choose another -o PATH, or replace it with --overwrite.\n",
+    )  # fmt: skip
+    ran = run(*given, "--overwrite", "--json", "--hardest", 1, "--feedback", folder / "said.parquet")
+    found = json.loads(ran.out)
+    assert found["rows"] == 40
+    assert found["negatives"]["kept"] + found["negatives"]["suspected"] >= found["negatives"]["scored"] == 34
+    assert pq.read_metadata(folder / "said.parquet").num_rows == 34
+    # What it writes can be looked at and drawn from as any other.
+    for command in (("inspect", out), ("audit", out), ("export", out, "--to", "csv", "-o", folder / "hard.csv")):
+        ran = run(*command)
+        assert ran.code == 0, ran.err
+
+
+def test_what_is_wrong_is_said(run: Callable[..., Ran], folder: Path) -> None:
+    pool, out = folder / "pool.parquet", folder / "hard.parquet"
+    ran = run("mine", folder / "clip", pool, "-o", out, "--below", 0.9)
+    assert ran.code == 2
+    assert "error: --below 0.9 drops whatever fools the model" in ran.err
+    ran = run("mine", folder / "clip", folder / "none.parquet", "-o", out, "--device", "cpu")
+    assert (ran.code, ran.err) == (2, f"error: {folder / 'none.parquet'}: no such file.\n")
+    ran = run("mine", folder / "pool", pool, "-o", out, "--device", "cpu")
+    assert ran.code == 2
+    pq.write_table(pa.table({"caption": ["a cat"], "negatives": [["a dog"]]}), folder / "blind.parquet")
+    ran = run("mine", folder / "clip", folder / "blind.parquet", "-o", out, "--device", "cpu")
+    assert ran.code == 2
+    assert "has no column 'image' of pictures" in ran.err
+    assert not out.exists()
