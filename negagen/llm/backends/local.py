@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from negagen.llm.backends.decoding import Decoder, Prompt
 
 _SHORTEST_SHARED: Final = 32
-_PER_CPU, _PER_GPU = (16, 8_192), (128, 131_072)
+_PER_CPU, _PER_GPU = (16, 16_384), (128, 131_072)
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +37,7 @@ class LocalBackend:
         device: a torch device; "auto" is a GPU where there is one.
         dtype: a torch dtype's name; "auto" is bfloat16 on a GPU and float32 elsewhere.
         batch_size: the most prompts at once; by default 16 on a CPU and 128 on a GPU.
-        batch_tokens: the most tokens at once, padding and room for answers included; by default 8,192 and 131,072.
+        batch_tokens: the most tokens at once, padding and room for answers included; by default 16,384 and 131,072.
         structured: enforce schemas.
 
     Raises:
