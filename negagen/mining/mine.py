@@ -17,7 +17,6 @@ from negagen.data.ragged import is_lists
 from negagen.data.tokens import HuggingFaceTokenizer
 from negagen.data.trainingset import TrainingSet, listed
 from negagen.errors import InputError, OutputError
-from negagen.evaluate.cache import fingerprint
 from negagen.mining.keeping import Keep, judge
 from negagen.mining.similarities import Scorer
 from negagen.mining.summary import Mined, by_category, tally
@@ -70,7 +69,7 @@ def mine(
     scored = np.zeros(len(data) + 1, bool)
     scored[prepared.rows] = ~np.isnan(found.captions[prepared.rows])
     about = {
-        "model": told, "weights": fingerprint(model), "half": scorer.half, "fools": keep.fools,
+        "model": told, "weights": found.weights, "half": scorer.half, "fools": keep.fools,
         "hardest": keep.hardest, "below": keep.below, "quota": keep.quota,
     }  # fmt: skip
     full = write(pool, output, data, scored, negatives, positives, keep, {"mined": about})

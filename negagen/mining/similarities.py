@@ -30,12 +30,14 @@ VERSION: Final = 1
 class Similarities:
     """Cosines of texts and the picture of their row, float32, NaN where there is no picture or the model's are.
 
-    captions [N], negatives [E] and positives [F] are those of a training set, in its order.
+    captions [N], negatives [E] and positives [F] are those of a training set, in its order; `weights` is the model's
+    fingerprint.
     """
 
     captions: NDArray[np.float32]
     negatives: NDArray[np.float32]
     positives: NDArray[np.float32]
+    weights: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Scorer:
         block of text features is ever in memory; features of pictures lie in `cache`, mapped. A run that was killed
         goes on with the blocks that are missing. Raises `OutputError`.
         """
-        key = f"{VERSION} {fingerprint(self.model)} {'bf16' if self.half else 'fp32'}"
+        weights = fingerprint(self.model)
+        key = f"{VERSION} {weights} {'bf16' if self.half else 'fp32'}"
         images = self._images(prepared, cache / "features" / _hash(key, prepared.pixels.fingerprint), tell)
         data = prepared.data
         sizes = (len(data), len(data.negatives), len(data.positives))
@@ -68,7 +71,7 @@ class Scorer:
 
         found = filled(cache / "similarities" / _hash(key, prepared.fingerprint), (sum(sizes),), fill)
         captions, negatives, positives = np.split(found, np.cumsum(sizes)[:-1])
-        return Similarities(captions, negatives, positives)
+        return Similarities(captions, negatives, positives, weights)
 
     def _images(self, prepared: Prepared, folder: Path, tell: Tell | None) -> NDArray[np.float32]:
         """Features of all pictures, float32 [I, D], NaN for those that could not be decoded."""
