@@ -1,8 +1,8 @@
 """Captions a second of the local back end by batch size: a real model, and shapes of 1 to 7 billion random weights.
 
-    python -m benchmarks.llm_tokens prepare captions.parquet --limit 1024 --output out/llm/requests.json
+    python -m benchmarks.llm_tokens prepare captions.parquet --output out/llm/requests.json
     python -m benchmarks.llm_speed --requests out/llm/requests.json --model SmolLM2-135M-Instruct.Q4_1.gguf \\
-        --shapes 1b,7b --output out/llm --seconds 140
+        --shapes 7b,1b --output out/llm --seconds 140
 
 The requests are those of `negagen generate --llm-mode only`: one a caption, of up to four spans. The real model answers
 all of them, and as many that ask for a whole sentence: `benchmarks.llm_tokens judge` reads them from `answers.json`.
@@ -91,9 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True, help="a real model; its tokenizer serves the shapes too")
-    parser.add_argument("--shapes", default="1b,7b", help=f"some of {', '.join(SHAPES)}; empty for none")
+    parser.add_argument("--shapes", default="7b,1b", help=f"some of {', '.join(SHAPES)}; empty for none")
     parser.add_argument("--batches", default="1,8,32,128,512")
-    parser.add_argument("--limit", type=int, default=1024, help="captions that the real model is asked about")
+    parser.add_argument("--limit", type=int, default=512, help="captions that the real model is asked about")
     parser.add_argument("--tokens", type=int, help="tokens a caption for the shapes")
     parser.add_argument("--seconds", type=float, default=140)
     parser.add_argument("--output", type=Path, required=True)
@@ -150,7 +150,7 @@ class Real:
         """By batch size; then without schemas, and without shared beginnings."""
         for size in batches:
             some = enough(requests, size)
-            if self.bench.has_time(0.3 * len(some)):
+            if self.bench.has_time(10):
                 self.bench.measure(self.backend(**sized(size)), some, kind="span", batch=size, structured=True)
         some, size = enough(requests, 128), min(128, batches[-1])
         loose = [replace(request, schema=None) for request in some]
@@ -177,24 +177,24 @@ def sweep_shape(
         finally:
             torch.set_default_dtype(torch.float32)
     plain = [replace(request, schema=None, max_tokens=tokens) for request in requests]
+    options: dict[str, Any] = {"name": f"random-{shape}", "version": "random", "structured": False}
+    began = time.monotonic()
+    list(LocalBackend.around(tokenizer, model, **options, **sized(WARM)).answers(plain[:WARM]))
     for size in batches:
-        backend = LocalBackend.around(
-            tokenizer, model, name=f"random-{shape}", version="random", structured=False, **sized(size)
-        )
-        warm = time.monotonic()
-        list(backend.answers(enough(plain, min(size, WARM))))
-        some = enough(plain, size)
-        if not bench.has_time((time.monotonic() - warm) * len(some) / max(1, size) * 2):
+        # A larger batch takes longer, but not by much until the GPU is full.
+        if not bench.has_time(2 * (time.monotonic() - began)):
             break
-        bench.measure(backend, some, kind="span", batch=size, structured=False, tokens=tokens)
+        began = time.monotonic()
+        backend = LocalBackend.around(tokenizer, model, **options, **sized(size))
+        bench.measure(backend, enough(plain, size), kind="span", batch=size, structured=False, tokens=tokens)
     del model
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def enough(requests: Sequence[Request], size: int) -> Sequence[Request]:
-    """As many as make two batches, four at least."""
-    return requests[: max(4, 2 * size)]
+    """As many as make two batches, or one of a large size."""
+    return requests[: max(size, min(2 * size, 256))]
 
 
 def sized(size: int) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """What an accepted negative costs: spans filled in, against whole sentences written anew, by the same model.
 
-    python -m benchmarks.llm_tokens prepare captions.parquet --limit 512 --output out/llm/requests.json
+    python -m benchmarks.llm_tokens prepare captions.parquet --output out/llm/requests.json
     python -m benchmarks.llm_speed --requests out/llm/requests.json --model MODEL --output out/llm
-    python -m benchmarks.llm_tokens judge captions.parquet --limit 512 --answers out/llm/answers.json --output FILE
+    python -m benchmarks.llm_tokens judge captions.parquet --answers out/llm/answers.json --output FILE
 
 `prepare` writes the very requests of `negagen generate --llm-mode only`, and for the same captions such as ask for a
 sentence that is false of the picture, as published pipelines do. `judge` takes what a model answered through the same
