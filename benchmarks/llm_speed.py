@@ -197,7 +197,7 @@ def enough(requests: Sequence[Request], size: int) -> Sequence[Request]:
     return requests[: max(size, min(2 * size, 256))]
 
 
-def sized(size: int) -> dict[str, int]:
+def sized(size: int) -> dict[str, Any]:
     """Batches of that size and no other limit."""
     return {"batch_size": size, "batch_tokens": 1 << 40}
 
