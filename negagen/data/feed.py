@@ -39,8 +39,19 @@ class Feed:
         return self._batches.is_plain(number)
 
     def steps(self, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
-        """The batches of steps `[start, stop)`."""
-        return ahead(self._make, self._order.steps(start, stop), self._workers)
+        """The batches of steps `[start, stop)`; without end for None.
+
+        Where draws go by feedback, nothing of an epoch is drawn before its first batch is asked for: by then all of the
+        epoch before it must have been fed.
+        """
+        if self._batches.feedback is None:
+            yield from ahead(self._make, self._order.steps(start, stop), self._workers)
+            return
+        while stop is None or start < stop:
+            end = (start // self.steps_per_epoch + 1) * self.steps_per_epoch
+            end = end if stop is None else min(end, stop)
+            yield from ahead(self._make, self._order.steps(start, end), self._workers)
+            start = end
 
     def _make(self, step: Step) -> Batch:
         return self._batches(step, self._pin)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from negagen.data import Batches, Curriculum, Feedback, HardNegatives, Inputs, Order, View, prepare
+from negagen.data import Batches, Curriculum, Feed, Feedback, HardNegatives, Inputs, Order, View, prepare
 from negagen.data.difficulty import suspected
 from negagen.data.draw import Draw
 from negagen.data.trainingset import Choices
@@ -209,6 +209,16 @@ def test_batches_number_their_candidates(tmp_path: Path) -> None:
     assert before is not None
     assert after is not None
     assert (after != before).any()
+    # A feed makes nothing of an epoch ahead before it is asked for.
+    seen = Feedback(len(feedback))
+    feed = Feed(Batches(prepared, 2, curriculum=Curriculum(8.0, warmup_epochs=0), feedback=seen), order, workers=3)
+    for number, made in enumerate(feed.steps(0, 6)):
+        alone = Batches(prepared, 2, curriculum=Curriculum(8.0, warmup_epochs=0), feedback=seen)
+        expected = alone(next(order.steps(number))).candidates
+        assert made.candidates is not None
+        assert expected is not None
+        assert made.candidates.tolist() == expected.tolist()
+        seen.feed(made.candidates.numpy(), np.full((8, 2), 0.1 * number), np.full(8, 0.3), number)
     again = pickle.loads(pickle.dumps(batches))(second).candidates
     assert (again == after).all()
     with pytest.raises(DataError, match="'clic' makes its negatives anew"):
