@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntFlag
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from negagen.lexicon import Entry, NumberEntry, Unit
 
@@ -124,7 +124,7 @@ class Parse:
     `starts[i]` is the offset of `tokens[i]`, and `codes` has a letter a token. `units` maps the first token of
     each multi-word unit to (the token past its end, the unit). `finite` maps a phrase to the token of the
     finite verb that agrees with it in number, or to -1 where there is one but the grammar cannot tell which.
-    `words` are the tokens in lower case.
+    `words` are the tokens in lower case, `memo` is where the checks keep what they have made of the caption.
     """
 
     text: str
@@ -136,6 +136,7 @@ class Parse:
     relations: tuple[Relation, ...]
     finite: Mapping[int, int]
     words: frozenset[str]
+    memo: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def end(self, index: int) -> int:
         """Offset just past token `index`."""

@@ -13,8 +13,8 @@ from typing import Final
 from negagen.balance.drawing import Sample, draw
 from negagen.balance.fit import Draw
 from negagen.balance.model import BlindModel
-from negagen.batch.collector import kept_from_collector
 from negagen.batch.spec import NegatorSpec
+from negagen.collector import kept_from_collector
 from negagen.errors import WorkerError
 from negagen.negator import Negator
 

@@ -24,13 +24,13 @@ from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
-from negagen.batch.collector import kept_from_collector
 from negagen.batch.parts import Parts
 from negagen.batch.siblings import SiblingIndex
 from negagen.batch.source import RowStream, Source
 from negagen.batch.spec import Identity, NegatorLike, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
 from negagen.batch.table import TableNegator
+from negagen.collector import kept_from_collector
 from negagen.errors import NegagenError, WorkerError
 
 

@@ -13,11 +13,11 @@ from negagen.balance.fitting import ENOUGH, fit_model
 from negagen.balance.model import BlindModel
 from negagen.balance.scoring import fit_scorer
 from negagen.batch import schema as schemas
-from negagen.batch.collector import kept_from_collector
 from negagen.batch.drawing import PooledDrawer
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import NegatorSpec
 from negagen.batch.table import strings
+from negagen.collector import kept_from_collector
 from negagen.errors import InputError
 from negagen.negator import Negator
 from negagen.screen import unusable

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from negagen.batch import schema as schemas
 from negagen.batch.stats import Counts
+from negagen.collector import uncollected
 
 if TYPE_CHECKING:
     from negagen.batch.siblings import SiblingIndex
@@ -96,19 +97,23 @@ class TableNegator:
         batches = []
         rows = _CHUNK if self.image_column is None else _CHUNK_OF_PICTURES
         for start in range(0, table.num_rows, rows):
-            chunk = table.slice(start, rows)
-            texts, broken = strings(chunk.column(self.column))
-            keys = None if self.id_column is None else strings(chunk.column(self.id_column))[0]
-            groups = None if self.image_id_column is None else strings(chunk.column(self.image_id_column))[0]
-            siblings = None if self.siblings is None or groups is None else self.siblings(groups, texts)
-            # Only a negator that judges by pictures takes them.
-            shown = {} if self.image_column is None else {"images": chunk.column(self.image_column).to_pylist()}
-            results = list(self.negator.pipe(texts, keys, siblings=siblings, groups=groups, **shown))
-            for row in broken:
-                results[row] = replace(results[row], status="error", reason=_NOT_UTF8)
-            counts.add(Counts.of(results))
-            batches.append(record_batch(results))
+            with uncollected():
+                batch, count = self._columns(table.slice(start, rows))
+            counts.add(count)
+            batches.append(batch)
         return pa.Table.from_batches(batches, schema=schemas.COLUMNS), counts
+
+    def _columns(self, chunk: pa.Table) -> tuple[pa.RecordBatch, Counts]:
+        texts, broken = strings(chunk.column(self.column))
+        keys = None if self.id_column is None else strings(chunk.column(self.id_column))[0]
+        groups = None if self.image_id_column is None else strings(chunk.column(self.image_id_column))[0]
+        siblings = None if self.siblings is None or groups is None else self.siblings(groups, texts)
+        # Only a negator that judges by pictures takes them.
+        shown = {} if self.image_column is None else {"images": chunk.column(self.image_column).to_pylist()}
+        results = list(self.negator.pipe(texts, keys, siblings=siblings, groups=groups, **shown))
+        for row in broken:
+            results[row] = replace(results[row], status="error", reason=_NOT_UTF8)
+        return record_batch(results), Counts.of(results)
 
 
 def attach(table: pa.Table, added: pa.Table, flat: bool = False) -> pa.Table:

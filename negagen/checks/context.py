@@ -27,6 +27,16 @@ class SiblingFacts:
     denied: set[str] = field(default_factory=set)
     denied_verbs: set[str] = field(default_factory=set)
 
+    def add(self, other: SiblingFacts) -> None:
+        """Take over what another caption says."""
+        self.nouns |= other.nouns
+        self.verbs |= other.verbs
+        self.attributes |= other.attributes
+        self.relations |= other.relations
+        self.counts |= other.counts
+        self.denied |= other.denied
+        self.denied_verbs |= other.denied_verbs
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

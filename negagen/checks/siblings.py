@@ -134,31 +134,39 @@ def _count(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingF
 def _gather(context: Context) -> SiblingFacts:
     facts = SiblingFacts()
     for parse in context.siblings:
-        tokens, phrases = parse.tokens, parse.phrases
-        for phrase in phrases:
-            lead = {tokens[i].lower for i in range(max(phrase.start - 1, 0), phrase.unit)}
-            if not NEGATIONS.isdisjoint(lead):
-                facts.denied.add(phrase.lemma)
-                continue
-            facts.nouns.update((phrase.lemma, tokens[phrase.head].lemma))
-            for index in phrase.attributes:
-                unit = parse.units.get(index)
-                facts.attributes.add((unit[1].lemma if unit else tokens[index].lower, phrase.lemma))
-            number = tokens[phrase.quantity].number if phrase.quantity >= 0 else None
-            if number is not None:
-                facts.counts.add((number.low, number.high, phrase.lemma))
-            elif phrase.plural and phrase.determiner < 0:
-                facts.counts.add((2, 1_000_000, phrase.lemma))
-        for token in tokens:
-            if token.lower.endswith(_LESS) and context.lexicon.noun(token.lower.removesuffix(_LESS)):
-                facts.denied.add(token.lower.removesuffix(_LESS))
-        for index, code in enumerate(parse.codes):
-            if code in "VGE":
-                (facts.denied_verbs if _denied(parse, index) else facts.verbs).add(tokens[index].lemma)
-        for r in parse.relations:
-            verb = tokens[r.verb].lemma if r.verb >= 0 else ""
-            if r.verb < 0 or not _denied(parse, r.verb):
-                facts.relations.add((phrases[r.subject].lemma, verb, r.name, phrases[r.object].lemma))
+        if not parse.memo:
+            parse.memo.append(_said(parse, context.lexicon))
+        facts.add(parse.memo[0])
+    return facts
+
+
+def _said(parse: Parse, lexicon: Lexicon) -> SiblingFacts:
+    facts = SiblingFacts()
+    tokens, phrases = parse.tokens, parse.phrases
+    for phrase in phrases:
+        lead = {tokens[i].lower for i in range(max(phrase.start - 1, 0), phrase.unit)}
+        if not NEGATIONS.isdisjoint(lead):
+            facts.denied.add(phrase.lemma)
+            continue
+        facts.nouns.update((phrase.lemma, tokens[phrase.head].lemma))
+        for index in phrase.attributes:
+            unit = parse.units.get(index)
+            facts.attributes.add((unit[1].lemma if unit else tokens[index].lower, phrase.lemma))
+        number = tokens[phrase.quantity].number if phrase.quantity >= 0 else None
+        if number is not None:
+            facts.counts.add((number.low, number.high, phrase.lemma))
+        elif phrase.plural and phrase.determiner < 0:
+            facts.counts.add((2, 1_000_000, phrase.lemma))
+    for token in tokens:
+        if token.lower.endswith(_LESS) and lexicon.noun(token.lower.removesuffix(_LESS)):
+            facts.denied.add(token.lower.removesuffix(_LESS))
+    for index, code in enumerate(parse.codes):
+        if code in "VGE":
+            (facts.denied_verbs if _denied(parse, index) else facts.verbs).add(tokens[index].lemma)
+    for r in parse.relations:
+        verb = tokens[r.verb].lemma if r.verb >= 0 else ""
+        if r.verb < 0 or not _denied(parse, r.verb):
+            facts.relations.add((phrases[r.subject].lemma, verb, r.name, phrases[r.object].lemma))
     return facts
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
 import torch
 
+from negagen.collector import pass_over, uncollected
 from negagen.negator import Negator
 from negagen.parsing.remembered import Remembered
 from negagen.types import Negative
@@ -86,29 +85,12 @@ class NegativeAugmentation:
         results = self._own.pipe(captions, keys, batch_size=size, epoch=self.epoch, siblings=siblings, groups=groups)
         end = None if self.seconds is None else time.monotonic() + self.seconds
         out: list[tuple[Negative, ...]] = []
-        with _uncollected():
+        with uncollected():
             while len(out) < len(captions) and (end is None or time.monotonic() < end):
                 out += [result.negatives for result in islice(results, size)]
+            pass_over()
         self.late += len(captions) - len(out)
         return out + [()] * (len(captions) - len(out))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No search for cycles meanwhile: among all these small objects are none, and it takes a fourth of the time.
-
-    Nor does the next search look through all that was made here: it is told that it has.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            if not gc.get_freeze_count():  # else somebody has frozen what is to stay so
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
 
 
 def _build(negator: Negator, parses: int, seconds: float | None, epoch: torch.Tensor) -> NegativeAugmentation:

@@ -60,7 +60,10 @@ class Replacement:
                 candidate = self._draw(parse, site, stream, tried)
                 if candidate is not None:
                     yield candidate
+        possible = sum([len(site.choices) for site in sites])
         for _ in range(_ROUNDS - 1):
+            if len(tried) == possible:
+                return
             for site in sites:
                 candidate = self._draw(parse, site, stream, tried)
                 if candidate is not None:
