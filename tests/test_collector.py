@@ -17,10 +17,15 @@ def collecting() -> Iterator[None]:
     gc.enable()
 
 
-def test_no_search_meanwhile_and_again_after_an_error() -> None:
-    with pytest.raises(KeyError), uncollected():
+def work() -> None:
+    with uncollected():
         assert not gc.isenabled()
         raise KeyError
+
+
+def test_no_search_meanwhile_and_again_after_an_error() -> None:
+    with pytest.raises(KeyError):
+        work()
     assert gc.isenabled()
 
 
