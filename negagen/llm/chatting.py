@@ -20,11 +20,14 @@ _TOKENS_OF_A_VERDICT: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class ChatFiller:
-    """A `Filler` over a back end. `seed` draws the exemplars; with `seeing`, slots bring their pictures along."""
+    """A `Filler` over a back end. `seed` draws the exemplars; with `seeing`, slots bring their pictures along; up to
+    `together` slots of a caption go into one question.
+    """
 
     desk: Desk
     seed: int = 0
     seeing: bool = False
+    together: int = 4
 
     @property
     def name(self) -> str:
@@ -32,7 +35,11 @@ class ChatFiller:
 
     def parameters(self) -> Mapping[str, Any]:
         used = [prompt("seen" if self.seeing else "negative"), prompt("positive")]
-        return {**self.desk.parameters, "prompts": {each.name: f"{each.version} {each.hash}" for each in used}}
+        return {
+            **self.desk.parameters,
+            "prompts": {each.name: f"{each.version} {each.hash}" for each in used},
+            "together": self.together,
+        }
 
     def fill(self, slots: Sequence[Slot]) -> Iterator[tuple[int, Sequence[Proposal] | Failure]]:
         """As `Filler.fill`; slots of one caption that stand together go into one question."""
@@ -62,7 +69,7 @@ class ChatFiller:
             name = "positive" if slot.positive else "seen" if seen else "negative"
             same = (slot.text, slot.key, slot.positive, seen)
             groups = out.setdefault(prompt(name), [])
-            if same == last:
+            if same == last and len(groups[-1]) < self.together:
                 groups[-1].append(n)
             else:
                 groups.append([n])

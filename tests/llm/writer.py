@@ -46,7 +46,9 @@ def edits_of(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def text_of(body: dict[str, Any]) -> str:
-    """The whole answer to a request, as JSON."""
+    """The whole answer to a request, as JSON; to the first word, a word."""
+    if not (is_verdict(body) or spans_of(body)):
+        return "yes"
     return json.dumps({"both": False} if is_verdict(body) else {"edits": edits_of(body)})
 
 
@@ -57,4 +59,4 @@ def write(before: int, body: dict[str, Any]) -> Reply:
 
 def writing(change: Callable[[str], str]) -> Plan:
     """The plan of a writer whose answers are changed."""
-    return lambda before, body: said(change(text_of(body)))
+    return lambda before, body: said(change(text_of(body)) if spans_of(body) or is_verdict(body) else "yes")
