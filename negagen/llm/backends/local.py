@@ -226,7 +226,8 @@ class LocalBackend:
                 yield from self._decoded(part, prompts)
             return
         for n, result in zip(batch, decoded, strict=True):
-            text = self._tokenizer.decode(result.ids, skip_special_tokens=True)
+            # What "cleaning up" would do to the spaces of byte-level vocabularies is damage.
+            text = self._tokenizer.decode(result.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             finish = "stop" if result.ended else "length"
             yield n, Answer(text, len(prompts[n].ids), len(result.ids) + result.ended, finish)
 
