@@ -97,11 +97,11 @@ def mine(
     from transformers.utils import logging
 
     from negagen.data import Inputs, default_cache
-    from negagen.errors import OutputError
+    from negagen.errors import InputError, OutputError
     from negagen.mining import Keep
     from negagen.mining import mine as run
     from negagen.mining.similarities import Scorer
-    from negagen.train.distributed import process_group
+    from negagen.train.distributed import process_group, world_size
     from negagen.train.models import load
 
     keep = Keep(hardest is None if fools is None else fools, hardest, below, quota)
@@ -109,6 +109,8 @@ def mine(
         raise OutputError(f"{output} exists: choose another -o PATH, or replace it with --overwrite.")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with process_group(device) as chosen:
+        if world_size() > 1:
+            raise InputError("mining is the work of one process: start it without torchrun.")
         scorer = Scorer(load(model, device=chosen), batch_size, precision == "bf16", workers)
         inputs = Inputs([pool], images, caption_column, image_column, image_id_column)
         mined = run(

@@ -53,6 +53,14 @@ def save_feedback(path: Path, data: TrainingSet, feedback: Feedback) -> int:
     return len(seen)
 
 
+def check_feedback(path: Path) -> None:
+    """Raise `InputError` if `path` cannot be read, `DataError` if it is no feedback; looks at its columns alone."""
+    with explained(path):
+        names = pq.read_schema(path).names
+    if not set(SCHEMA.names) <= set(names):
+        raise DataError(f"{path} is no feedback: it has the columns {', '.join(names)}.")
+
+
 def load_feedback(path: Path, data: TrainingSet, *, anew: bool = False) -> Feedback:
     """What `save_feedback` wrote of the same negatives; those of rows that `data` leaves out are passed over.
 
@@ -62,10 +70,9 @@ def load_feedback(path: Path, data: TrainingSet, *, anew: bool = False) -> Feedb
         InputError: `path` cannot be read.
         DataError: it is no such file, or of other negatives.
     """
+    check_feedback(path)
     with explained(path):
-        table = pq.read_table(path)
-    if not set(SCHEMA.names) <= set(table.column_names):
-        raise DataError(f"{path} is no feedback: it has the columns {', '.join(table.column_names)}.")
+        table = pq.read_table(path, columns=SCHEMA.names)
     values = {name: table[name].to_numpy() for name in SCHEMA.names if name != "text"}
     row_of = np.full(max(int(data.numbers.max(initial=-1)), int(values["row"].max(initial=-1))) + 1, -1, np.int64)
     row_of[data.numbers] = np.arange(len(data))

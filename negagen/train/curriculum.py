@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from negagen.data import Curriculum, Feedback, TrainingSet, load_feedback, save_feedback
+from negagen.data.feedback_file import check_feedback
 from negagen.errors import RecipeError
 from negagen.train.losses import Features
 from negagen.train.metrics import Readings
@@ -27,17 +28,25 @@ def curriculum_of(recipe: Recipe, model: ContrastiveModel) -> Curriculum | None:
     return Curriculum(**settings.model_dump(exclude={"temperature"}), temperature=temperature)
 
 
+def check_start(recipe: Recipe, path: Path | None) -> None:
+    """Raise `RecipeError` if the recipe would not look at the feedback in `path`; `InputError`, `DataError` if that is
+    none."""
+    if path is None:
+        return
+    if not recipe.curriculum.difficulty:
+        raise RecipeError(
+            f"--feedback {path}: recipe {recipe.name!r} does not go by it; --set curriculum.difficulty=1, or leave it"
+            " out."
+        )
+    check_feedback(path)
+
+
 def start_of(recipe: Recipe, data: TrainingSet, path: Path | None) -> Feedback | None:
     """The table that a run begins with, of what `path` says if it is given; None for a recipe without a curriculum.
 
-    Raises `RecipeError` for a file that nothing would look at; `InputError`, `DataError` for one that does not fit.
+    Raises `InputError`, `DataError` for a file of other negatives.
     """
     if not recipe.curriculum.difficulty:
-        if path is not None:
-            raise RecipeError(
-                f"--feedback {path}: recipe {recipe.name!r} does not go by it; set curriculum.difficulty=1, or leave it"
-                " out."
-            )
         return None
     return Feedback(len(data.negatives)) if path is None else load_feedback(path, data, anew=True)
 

@@ -25,7 +25,7 @@ from negagen.data import HuggingFaceTokenizer, Inputs, default_cache, prepare
 from negagen.errors import ModelError, RecipeError, TrainingError
 from negagen.seeding import key_of
 from negagen.train import checkpoint, distributed, memory, metrics, models, run
-from negagen.train.curriculum import Recorder, conclude_curriculum, start_of
+from negagen.train.curriculum import Recorder, check_start, conclude_curriculum, start_of
 from negagen.train.ending import Tuned, conclude
 from negagen.train.export import data_table
 from negagen.train.feed import Exam, Feed, length
@@ -106,6 +106,7 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     recipe, settings, leads = job.recipe, job.recipe.model, distributed.is_main()
     metrics.check_sinks(job.log)
     job.benchmarks.check()
+    check_start(recipe, job.feedback)
     # TF32 for the batch-wide products of the losses, where the towers are in half precision anyway.
     ends.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
     torch.set_float32_matmul_precision("highest" if settings.precision == "fp32" else "high")

@@ -102,6 +102,20 @@ def test_margins_are_those_of_each_pair_encoded_alone(folder: Path, tmp_path: Pa
     assert found.positives.scored == len(table)
 
 
+@pytest.mark.parametrize("make", [tiny.siglip, tiny.dual_encoder])
+@pytest.mark.parametrize("half", [False, True])
+def test_other_models(folder: Path, tmp_path: Path, make: Any, half: bool) -> None:
+    model = load(make(tmp_path / "model"))
+    inputs = Inputs([folder / "pool.parquet"])
+    mine(Scorer(model, 8, half, workers=2), inputs, tmp_path / "all.parquet", ALL, cache=tmp_path)
+    encoder = Encoder(model, Folders([]))
+    for row in read(tmp_path / "all.parquet")[:4]:
+        images, _ = encoder.images([Picture(row["image"]["path"], row["image"]["bytes"])])
+        texts, _ = encoder.texts([one["text"] for one in row["negatives"]])
+        found = [one["scores"]["image_similarity"] for one in row["negatives"]]
+        assert found == pytest.approx((texts @ images[0]).tolist(), abs=0.02 if half else 1e-5)
+
+
 def test_what_fools_is_kept_and_counted(folder: Path, tmp_path: Path) -> None:
     every, hard = tmp_path / "all.parquet", tmp_path / "hard.parquet"
     mined(folder, every, ALL)

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from negagen.data import Inputs
-from negagen.errors import RecipeError, TrainingError
+from negagen.errors import DataError, InputError, RecipeError, TrainingError
 from negagen.mining import Keep, mine
 from negagen.mining.similarities import Scorer
 from negagen.train import metrics
@@ -180,6 +180,10 @@ def test_the_table_is_what_mining_finds(folder: Path, tmp_path: Path) -> None:
     assert np.mean(places) < 0.45
     with pytest.raises(TrainingError, match="feedback"):
         finetune(job(folder, "frozen", frozen, resume="latest"))
+    with pytest.raises(DataError, match="is no feedback"):
+        finetune(job(folder, "useless", feedback=folder / "negatives.parquet"))
+    with pytest.raises(InputError, match="no such file"):
+        finetune(job(folder, "useless", feedback=tmp_path / "none.parquet"))
     with pytest.raises(RecipeError, match=r"--feedback .* does not go by it"):
         finetune(job(folder, "useless", {"curriculum.difficulty": "0"}, feedback=tmp_path / "said.parquet"))
 
