@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -71,6 +72,7 @@ class HuggingFaceTokenizer:
         self._pad_id = int(pad)
         self._context_length = context_length
         self._fingerprint = _hash(_described(tokenizer), context_length, pad)
+        self._inner = _inner(tokenizer, context_length)
         self._lock = Lock()
 
     @property
@@ -88,6 +90,8 @@ class HuggingFaceTokenizer:
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
             return []
+        if self._inner is not None:
+            return [found.ids for found in self._inner.encode_batch_fast(list(texts))]
         # The tokenizer keeps its way of truncation as state, which two threads must not set at a time.
         with self._lock:
             found = self._tokenizer(
@@ -98,6 +102,23 @@ class HuggingFaceTokenizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return HuggingFaceTokenizer, (self._tokenizer, self._context_length)
+
+
+def _inner(tokenizer: Any, context_length: int) -> Any:
+    """A copy of the compiled tokenizer inside one of `transformers`, set to cut; None where there is none.
+
+    Asked directly it gives the same tokens in two thirds of the time, since nothing else is made: no offsets, no masks.
+    None also where the class has its own way of calling it.
+    """
+    inner = getattr(tokenizer, "backend_tokenizer", None)
+    ways = [getattr(type(tokenizer), name, None) for name in ("__call__", "_encode_plus", "_batch_encode_plus")]
+    if inner is None or any(way and not way.__module__.startswith("transformers.tokenization_utils") for way in ways):
+        return None
+    copy = type(inner).from_str(inner.to_str())
+    copy.no_padding()
+    copy.enable_truncation(context_length, direction=tokenizer.truncation_side)
+    copy.encode_special_tokens = tokenizer.split_special_tokens
+    return copy
 
 
 def _described(tokenizer: Any) -> str:
@@ -119,7 +140,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Texts:
     """`texts`, tokenised and padded to the longest."""
     ids = tokenizer(texts)
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    flat = np.fromiter((one for text in ids for one in text), np.int64, int(lengths.sum()))
+    flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
     return padded(flat, np.cumsum(lengths) - lengths, lengths, tokenizer.pad_id)
 
 
@@ -214,7 +235,7 @@ def _all_tokens(
         stop = min(start + _BATCH, len(texts))
         made = tokenizer(texts.take(np.arange(start, stop)))
         lengths[start + 1 : stop + 1] = [len(ids) for ids in made]
-        flat = np.fromiter((one for ids in made for one in ids), np.int32, int(lengths[start + 1 : stop + 1].sum()))
+        flat = np.fromiter(chain.from_iterable(made), np.int32, int(lengths[start + 1 : stop + 1].sum()))
         parts.append(flat.astype(np.uint16) if not len(flat) or flat.max() < 1 << 16 else flat)
         if tell is not None:
             tell(stop, len(texts))

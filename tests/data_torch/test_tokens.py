@@ -49,6 +49,51 @@ def test_tokens_are_those_of_the_tokenizer_cut_to_the_longest(
     assert found.mask.sum(1).tolist() == found.lengths.tolist()
 
 
+TEXTS = [
+    "a dog",
+    "A red CAT under the table, isn't it?",
+    "dog " * 50,
+    "</s> a <|endoftext|>",
+    "\u00e9e\u0301 \u732b  two",
+    "",
+]
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "dual_encoder"])
+@pytest.mark.parametrize(("side", "whole"), [("right", False), ("left", True)])
+def test_tokens_are_those_of_transformers(tmp_path: Path, kind: str, side: str, whole: bool) -> None:
+    from transformers import AutoTokenizer
+
+    from tests.train import tiny
+
+    inner = AutoTokenizer.from_pretrained(
+        getattr(tiny, kind)(tmp_path / "model"), truncation_side=side, split_special_tokens=whole
+    )
+    before = inner.backend_tokenizer.to_str()
+    tokenizer = HuggingFaceTokenizer(inner, 12)
+    found = tokenizer(TEXTS)
+    assert inner.backend_tokenizer.to_str() == before
+    assert found == inner(TEXTS, truncation=True, max_length=12)["input_ids"]
+    assert pickle.loads(pickle.dumps(tokenizer))(TEXTS) == found
+
+
+def test_a_tokenizer_that_is_called_in_its_own_way_is_called_so(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from tests.train import tiny
+
+    inner = AutoTokenizer.from_pretrained(tiny.clip(tmp_path / "model"))
+
+    class Backwards(type(inner)):  # type: ignore[misc]
+        def __call__(self, texts, **options):  # type: ignore[no-untyped-def]
+            return super().__call__([text[::-1] for text in texts], **options)
+
+    inner.__class__ = Backwards
+    expected = inner(["god a"])["input_ids"]
+    assert HuggingFaceTokenizer(inner, 12)(["god a"]) == expected
+    assert expected != HuggingFaceTokenizer(AutoTokenizer.from_pretrained(tmp_path / "model"), 12)(["god a"])
+
+
 def test_the_end_mark_stays_when_a_text_is_cut(clip_tokenizer: HuggingFaceTokenizer) -> None:
     long, short = clip_tokenizer(["dog " * 50, "dog"])
     assert len(long) == 16
