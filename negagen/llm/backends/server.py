@@ -103,10 +103,10 @@ class ServerBackend:
             if self._closed:
                 raise LanguageModelError(f"{self.name} was closed: open it again to ask it.")
             if self._running is None:
+                key = _key()
                 loop = asyncio.new_event_loop()
                 thread = threading.Thread(target=loop.run_forever, name="negagen-llm", daemon=True)
                 thread.start()
-                key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
                 exchange = Exchange(
                     self._model, self._address, key,
                     concurrency=self._concurrency, timeout=self._timeout, policy=self._policy,
@@ -148,3 +148,13 @@ def _checked(base_url: str) -> str:
     if url.query:
         raise LanguageModelError("--base-url must not hold a query: give the part before the question mark.")
     return base_url.rstrip("/")
+
+
+def _key() -> str | None:
+    for name in KEYS:
+        key = os.environ.get(name, "").strip()
+        if key:
+            if not (key.isascii() and key.isprintable()) or " " in key:
+                raise LanguageModelError(f"{name} holds characters that no key has. Copy the key again.")
+            return key
+    return None

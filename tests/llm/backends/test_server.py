@@ -374,6 +374,16 @@ def test_the_key_comes_from_the_environment(names: list[str], sent: int, monkeyp
     assert set(server.keys) == {f"Bearer {KEY}-{sent}"}
 
 
+def test_a_key_is_trimmed_and_a_broken_one_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEGAGEN_API_KEY", f" {KEY}\n")
+    assert set(ask(echo, requests(1))[1].keys) == {f"Bearer {KEY}"}
+    for broken in (f"{KEY}\nx", f"{KEY}–x", f"{KEY} x"):
+        monkeypatch.setenv("NEGAGEN_API_KEY", broken)
+        with pytest.raises(LanguageModelError, match="NEGAGEN_API_KEY holds characters") as caught:
+            ask(echo, requests(1))
+        assert KEY not in str(caught.value)
+
+
 def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NEGAGEN_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
