@@ -21,7 +21,8 @@ _SPENT: Final = Failure(SPENT)
 
 @dataclass(slots=True)
 class Usage:
-    """What a run has asked so far. `cached` answers cost nothing; `seconds` are those spent waiting for answers.
+    """What a run has asked so far; `seconds` are those spent waiting for answers. `cached` answers cost nothing now:
+    what they once did is in `kept_prompt_tokens` and `kept_completion_tokens`.
 
     `failures` count requests without an answer by reason, `read` the answers by how they could be read.
     """
@@ -30,6 +31,8 @@ class Usage:
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    kept_prompt_tokens: int = 0
+    kept_completion_tokens: int = 0
     seconds: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
@@ -51,6 +54,8 @@ class Usage:
             "cached": self.cached,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
+            "kept_prompt_tokens": self.kept_prompt_tokens,
+            "kept_completion_tokens": self.kept_completion_tokens,
             "seconds": round(self.seconds, 3),
             "tokens_per_second": round(self.tokens_per_second, 1),
             "failures": dict(sorted(self.failures.items())),
@@ -120,6 +125,8 @@ class Desk:
             found = self._cache.find(key)
             if found is not None:
                 self.usage.cached += 1
+                self.usage.kept_prompt_tokens += found[0].prompt_tokens
+                self.usage.kept_completion_tokens += found[0].completion_tokens
                 self._told()
                 yield number, found[0]
                 continue
