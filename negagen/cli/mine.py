@@ -82,6 +82,9 @@ def mine(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", help="Write what fools the model as a picture, SVG.", show_default=False)
+    ] = None,
 ) -> None:
     """Score every candidate of a pool with a model, and keep those that fool it.
 
@@ -117,6 +120,12 @@ def mine(
             scorer, inputs, output, keep, cache=cache or default_cache(), max_bad=max_bad, feedback=feedback,
             tell=_tell(), told=model,
         )  # fmt: skip
+    if picture is not None:
+        from negagen.atomic import written_aside
+        from negagen.mining.plot import plot
+
+        with written_aside(picture) as aside:
+            aside.write_text(plot(mined, keep.below), encoding="utf-8")
     if as_json:
         from negagen.cli.console import print_json
 

@@ -19,7 +19,7 @@ from negagen.data.trainingset import TrainingSet, listed
 from negagen.errors import InputError, OutputError
 from negagen.mining.keeping import Keep, judge
 from negagen.mining.similarities import Scorer
-from negagen.mining.summary import Mined, by_category, tally
+from negagen.mining.summary import Mined, by_category, by_share, tally
 from negagen.mining.writing import Part, write
 
 _DEFAULT = Keep()
@@ -86,6 +86,8 @@ def mine(
         negatives=tally(negatives.judged),
         positives=tally(positives.judged),
         categories=by_category(negatives.judged, data.negatives.kinds),
+        negatives_at=by_share(negatives.judged, found.captions[data.negatives.owners()]),
+        positives_at=by_share(positives.judged, found.captions[data.positives.owners()]),
         notes=prepared.notes,
     )
 

@@ -15,6 +15,9 @@ from negagen.types import CATEGORIES
 OTHER = "other"
 """Stands for categories that are not negagen's."""
 
+EDGES = tuple(round(0.02 * step, 2) for step in range(25, 86))
+"""Of the bins by the share of the caption's score, 0.5 to 1.7; what lies beyond is in the outermost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -37,6 +40,7 @@ class Mined:
         candidates: of all rows, those without a score among them.
         negatives, positives: counts over the candidates; of the pool's positives none is kept or dropped.
         categories: counts by category of negatives.
+        negatives_at, positives_at: how many of either score which share of their caption's score, by `EDGES`.
         notes: sentences on what could not be used.
     """
 
@@ -48,6 +52,8 @@ class Mined:
     negatives: Tally
     positives: Tally
     categories: Mapping[str, Tally]
+    negatives_at: tuple[int, ...]
+    positives_at: tuple[int, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -61,6 +67,7 @@ class Mined:
             "negatives": _json(self.negatives),
             "positives": _json(self.positives),
             "categories": {name: _json(one) for name, one in self.categories.items()},
+            "shares": {"edges": EDGES, "negatives": self.negatives_at, "positives": self.positives_at},
             "notes": list(self.notes),
         }
 
@@ -77,6 +84,13 @@ def by_category(judged: Judged, kinds: NDArray[np.int8]) -> dict[str, Tally]:
     return {
         names[kind]: tally(judged, kinds == kind) for kind in (*range(len(CATEGORIES)), -1) if (kinds == kind).any()
     }
+
+
+def by_share(judged: Judged, captions: NDArray[np.float32]) -> tuple[int, ...]:
+    """How many score which share of their caption's score, by `EDGES`; `captions` are those of each, [E]."""
+    own = captions[judged.scored].astype(np.float64)
+    shares = 1 - judged.margins[judged.scored] / np.maximum(np.abs(own), 1e-9)
+    return tuple(np.histogram(np.clip(shares, EDGES[0], EDGES[-1]), EDGES)[0].tolist())
 
 
 def _json(one: Tally) -> dict[str, int]:

@@ -38,11 +38,14 @@ def test_a_whole_run(run: Callable[..., Ran], folder: Path) -> None:
     assert (again.code, again.err) == (
         2, f"error: {out} exists: choose another -o PATH, or replace it with --overwrite.\n",
     )  # fmt: skip
-    ran = run(*given, "--overwrite", "--json", "--hardest", 1, "--feedback", folder / "said.parquet")
+    said, picture = folder / "said.parquet", folder / "fooled.svg"
+    ran = run(*given, "--overwrite", "--json", "--hardest", 1, "--feedback", said, "--plot", picture)
     found = json.loads(ran.out)
     assert found["rows"] == 40
     assert found["negatives"]["kept"] + found["negatives"]["suspected"] >= found["negatives"]["scored"] == 34
-    assert pq.read_metadata(folder / "said.parquet").num_rows == 34
+    assert sum(found["shares"]["negatives"]) == 34
+    assert pq.read_metadata(said).num_rows == 34
+    assert "<svg" in picture.read_text()
     # What it writes can be looked at and drawn from as any other.
     for command in (("inspect", out), ("audit", out), ("export", out, "--to", "csv", "-o", folder / "hard.csv")):
         ran = run(*command)
