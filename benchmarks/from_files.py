@@ -16,9 +16,8 @@ import json
 import os
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--k", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--small", action="store_true", help="a toy model, to try this out on a CPU")
     given = parser.parse_args()
@@ -75,11 +74,15 @@ def main() -> None:
         cache=work / "cache", held_out=0.0, workers=given.workers, save_every=10**9,
     )  # fmt: skip
     preparing: list[float] = []
+    told: list[str] = []
     begun = time.perf_counter()
 
     def watch(progress: Any) -> None:
         if progress.phase == "training" and not preparing:
             preparing.append(time.perf_counter() - begun)
+        if [progress.detail or progress.phase] != told[-1:]:
+            told.append(progress.detail or progress.phase)
+            print(f"{time.perf_counter() - begun:6.1f} s  {told[-1]}", flush=True)
 
     finetune(job, watch)
     figures["seconds until the first step, decoding included"] = round(preparing[0], 1)
@@ -104,8 +107,8 @@ def make_data(source: Path, work: Path, images: int, workers: int) -> Path:
     """The files, and the negatives with a column `image` that names them."""
     folder = work / "images"
     folder.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        list(pool.map(partial(write_picture, folder), range(images), chunksize=32))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(partial(write_picture, folder), range(images)))
     table = pq.read_table(source)
     names = pa.array([f"{number % images}.jpg" for number in range(len(table))])
     kept = [name for name in table.column_names if name not in ("image", "image_id")]

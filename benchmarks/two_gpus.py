@@ -154,16 +154,17 @@ def main() -> None:
         torch.backends.cuda.matmul.allow_tf32 = True
         rows = given.small or 1024
         # Every process times the same work alone, so that none waits for minutes in a collective that may time out.
-        report["one"] = rate(device, rows, alone=True, small=given.small, compiled=compiled)
-        report["all, as many each"] = rate(device, rows, alone=False, small=given.small, compiled=compiled)
-        report["all, as many together"] = rate(
-            device, rows // distributed.world_size(), alone=False, small=given.small, compiled=compiled
-        )
-        report["speed-up"] = report["all, as many each"]["images_per_second"] / report["one"]["images_per_second"]
-        if distributed.is_main():
-            print(json.dumps(report, indent=1), flush=True)
-            if given.json:
-                given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        world = distributed.world_size()
+        for name, each, alone in (
+            ("one", rows, True), ("all, as many each", rows, False), ("all, as many together", rows // world, False)
+        ):  # fmt: skip
+            report[name] = rate(device, each, alone=alone, small=given.small, compiled=compiled)
+            if name == "all, as many each":
+                report["speed-up"] = report[name]["images_per_second"] / report["one"]["images_per_second"]
+            if distributed.is_main():
+                print(json.dumps(report), flush=True)
+                if given.json:
+                    given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         distributed.barrier()
 
 
