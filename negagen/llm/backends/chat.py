@@ -12,8 +12,14 @@ from typing import Any, Final, Literal
 from negagen.llm.backends.retrying import TRANSIENT
 from negagen.llm.protocol import Answer, Failure, Request
 
+Format = Literal["json_schema", "unbounded", "json_object", "none"]
+FORMATS: Final[tuple[Format, ...]] = ("unbounded", "json_schema", "json_object", "none")
+"""What a new schema begins with, the first of those that the server took of others."""
 _IMAGES: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_BOUNDS: Final = (
+    "minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems", "uniqueItems",
+)  # fmt: skip
 _CHARACTERS_A_TOKEN: Final = 4
 
 
@@ -21,7 +27,7 @@ _CHARACTERS_A_TOKEN: Final = 4
 class Dialect:
     """How much of the format a server takes. It starts with all, and `without` takes away what an error names."""
 
-    answer_format: Literal["json_schema", "json_object", "none"] = "json_schema"
+    answer_format: Format = "json_schema"
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     temperature: bool = True
     seed: bool = True
@@ -34,17 +40,21 @@ class Dialect:
             return replace(self, temperature=False)
         if self.seed and refusal.parameter == "seed":
             return replace(self, seed=False)
+        if self.answer_format == "json_schema" and refusal.names(*_BOUNDS):
+            # OpenAI's strict schemas know no lengths and ranges, at times.
+            return replace(self, answer_format="unbounded")
         return self.looser() if refusal.names("response_format", "json_schema", "json_object") else None
 
     def looser(self) -> Dialect | None:
-        """The dialect with the next looser format of answers; None if it asks for none already."""
+        """The dialect with the next looser kind of format; None if it asks for none already."""
         if self.answer_format == "none":
             return None
-        return replace(self, answer_format="json_object" if self.answer_format == "json_schema" else "none")
+        return replace(self, answer_format="none" if self.answer_format == "json_object" else "json_object")
 
     def lacks(self) -> tuple[str, ...]:
         """What was taken away and changes answers, in words."""
         return (
+            *(("lengths and ranges in a JSON schema",) if self.answer_format == "unbounded" else ()),
             *(("response_format with a JSON schema",) if self.answer_format == "json_object" else ()),
             *(("response_format",) if self.answer_format == "none" else ()),
             *(() if self.temperature else ("temperature",)),
@@ -96,12 +106,24 @@ def payload(model: str, request: Request, dialect: Dialect) -> dict[str, Any]:
         # Servers read a signed integer of 64 bits, some of 32.
         body["seed"] = request.seed & 0x7FFFFFFF
     if request.schema is not None:
-        if dialect.answer_format == "json_schema":
-            schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+        if dialect.answer_format in ("json_schema", "unbounded"):
+            wanted = dict(request.schema) if dialect.answer_format == "json_schema" else unbounded(request.schema)
+            schema = {"name": "answer", "strict": True, "schema": wanted}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif dialect.answer_format == "json_object":
             body["response_format"] = {"type": "json_object"}
     return body
+
+
+def unbounded(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON schema without lengths, ranges and patterns."""
+    out: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":
+            out[key] = {name: unbounded(inner) for name, inner in value.items()}
+        elif key not in _BOUNDS:
+            out[key] = unbounded(value) if isinstance(value, Mapping) else value
+    return out
 
 
 def image_kind(image: bytes) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx2
 
 from negagen.errors import LanguageModelError
-from negagen.llm.backends.chat import Dialect, Refusal, image_kind, payload, read, refusal_of
+from negagen.llm.backends.chat import FORMATS, Dialect, Refusal, image_kind, payload, read, refusal_of
 from negagen.llm.backends.retrying import Policy, retry_after
 from negagen.llm.protocol import Answer, Failure, Request
 
@@ -124,9 +124,10 @@ class Exchange:
     def _settle(self, schema: str, dialect: Dialect) -> None:
         self._answered, self._failed = self._answered + 1, 0
         self._dialects.setdefault(schema, dialect)
-        # What it refused of one schema it need not be asked of the next, unless it took that of another.
-        takes = any(known.answer_format == "json_schema" for key, known in self._dialects.items() if key)
-        self._first = replace(dialect, answer_format=self._first.answer_format) if takes or not schema else dialect
+        # What it refused of one schema it need not be asked of the next, unless that one was to blame.
+        taken = {known.answer_format for key, known in self._dialects.items() if key}
+        best = next((each for each in FORMATS if each in taken), "json_schema")
+        self._first = replace(dialect, answer_format=best)
         for lacking in dialect.lacks():
             if lacking not in self._told:
                 self._told.add(lacking)

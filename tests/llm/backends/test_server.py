@@ -293,12 +293,37 @@ def test_what_is_refused_of_one_schema_is_not_asked_of_the_next() -> None:
     assert len(server.received) == len(schemas) + 2
 
 
+def test_bounds_that_the_server_refuses_are_left_out() -> None:
+    bounded = {
+        "type": "object",
+        "properties": {
+            "pattern": {"type": "string", "maxLength": 9},
+            "edits": {"type": "array", "maxItems": 3, "items": {"type": "integer", "minimum": 1}},
+        },
+        "required": ["pattern", "edits"],
+    }
+
+    def plan(before: int, body: dict[str, Any]) -> Reply:
+        message = "Invalid schema for response_format 'answer': 'maxLength' is not permitted."
+        return failed(400, message) if "maxLength" in str(body) else echo(before, body)
+
+    schemas = [{"type": "object"}, *[{**bounded, "title": f"{n % 3}"} for n in range(6)], bounded]
+    found, server = ask(plan, [request(f"{n}", schema=schema) for n, schema in enumerate(schemas)], concurrency=1)
+    assert all(isinstance(result, Answer) for result in found.values())
+    assert len(server.received) == len(schemas) + 1
+    assert server.received[-1]["response_format"]["json_schema"]["schema"] == {
+        "type": "object",
+        "properties": {"pattern": {"type": "string"}, "edits": {"type": "array", "items": {"type": "integer"}}},
+        "required": ["pattern", "edits"],
+    }
+
+
 def test_a_schema_that_alone_is_refused() -> None:
     odd = {"type": "object", "patternProperties": {}}
 
     def plan(before: int, body: dict[str, Any]) -> Reply:
         asked = body.get("response_format", {}).get("json_schema", {}).get("schema")
-        return failed(400, "pattern") if asked == odd else echo(before, body)
+        return failed(400, "no") if asked == odd else echo(before, body)
 
     schemas = [SCHEMA, odd, {"type": "object"}]
     _, server = ask(plan, [request(f"{n}", schema=schema) for n, schema in enumerate(schemas)], concurrency=1)
