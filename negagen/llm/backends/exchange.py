@@ -126,7 +126,7 @@ class Exchange:
         self._dialects.setdefault(schema, dialect)
         # What it refused of one schema it need not be asked of the next, unless that one was to blame.
         taken = {known.answer_format for key, known in self._dialects.items() if key}
-        best = next((each for each in FORMATS if each in taken), "json_schema")
+        best = min(taken, key=FORMATS.index, default=dialect.answer_format)
         self._first = replace(dialect, answer_format=best)
         for lacking in dialect.lacks():
             if lacking not in self._told:
