@@ -19,6 +19,7 @@ from negagen.data import store
 from negagen.data.batch import Texts
 from negagen.data.strings import Strings
 from negagen.data.trainingset import Choices, TrainingSet
+from negagen.data.wordwise import Wordwise, is_local
 from negagen.errors import ModelError
 
 VERSION = 1
@@ -73,6 +74,8 @@ class HuggingFaceTokenizer:
         self._context_length = context_length
         self._fingerprint = _hash(_described(tokenizer), context_length, pad)
         self._inner = _inner(tokenizer, context_length)
+        local = self._inner is not None and is_local(self._inner)
+        self._wordwise = Wordwise(self._inner, context_length) if local else None
         self._lock = Lock()
 
     @property
@@ -90,6 +93,8 @@ class HuggingFaceTokenizer:
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
             return []
+        if self._wordwise is not None:
+            return self._wordwise(texts)
         if self._inner is not None:
             return [found.ids for found in self._inner.encode_batch_fast(list(texts))]
         # The tokenizer keeps its way of truncation as state, which two threads must not set at a time.
