@@ -54,19 +54,19 @@ def save_llama(folder: Path, *, template: str | None = TEMPLATE, positions: int 
     return folder
 
 
-def save_mistral(folder: Path) -> Path:
-    """A model that looks back at a few tokens only."""
+def save_any(folder: Path, kind: str, **config: Any) -> Path:
+    """A causal model of another kind: `kind` is what transformers' classes begin with."""
     import torch
-    from transformers import MistralConfig, MistralForCausalLM
+    import transformers
 
     tokenizer = save_tokenizer(folder)
     torch.manual_seed(0)
-    made: Any = MistralConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, sliding_window=16, initializer_range=0.4,
-        eos_token_id=tokenizer.eos_token_id, bos_token_id=None, pad_token_id=tokenizer.pad_token_id,
+    made = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer), initializer_range=0.4, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id, **config,
     )  # fmt: skip
-    MistralForCausalLM(made).save_pretrained(folder)
+    model = getattr(transformers, f"{kind}ForCausalLM", None) or getattr(transformers, f"{kind}LMHeadModel")
+    model(made).save_pretrained(folder)
     return folder
 
 

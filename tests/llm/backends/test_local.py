@@ -14,7 +14,7 @@ from negagen.errors import LanguageModelError
 from negagen.llm.backends.local import LocalBackend
 from negagen.llm.protocol import Answer, Backend, Failure, Message, Request
 from tests.judges.models import save_causal
-from tests.llm.backends.models import save_llama, save_mistral
+from tests.llm.backends.models import save_any, save_llama
 
 SCHEMA = {
     "type": "object",
@@ -109,11 +109,33 @@ def test_beginnings_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert max(read[before:]) < 40
 
 
-def test_sliding_windows_are_right(tmp_path: Path) -> None:
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+GROUPED = {**SMALL, "intermediate_size": 64, "num_key_value_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "shares"),
+    [
+        ("Mistral", {**GROUPED, "sliding_window": 16}, False),  # looks back at a few tokens only
+        ("Gemma2", {**GROUPED, "head_dim": 8, "sliding_window": 16}, False),  # every other layer does
+        ("Qwen3", {**GROUPED, "head_dim": 8}, True),
+        ("GPT2", {"n_positions": 512, "n_embd": 32, "n_layer": 2, "n_head": 4}, True),
+        ("OPT", {**SMALL, "ffn_dim": 64, "max_position_embeddings": 512, "word_embed_proj_dim": 32}, True),
+        ("Bloom", {"hidden_size": 32, "n_layer": 2, "n_head": 4}, False),  # counts no positions
+    ],
+)
+def test_models_of_many_kinds(kind: str, config: dict[str, Any], shares: bool, tmp_path: Path) -> None:
     requests = [request(caption) for caption in CAPTIONS]
-    backend = LocalBackend(save_mistral(tmp_path), device="cpu")
-    assert not backend._decoder.shares  # type: ignore[union-attr]
+    backend = LocalBackend(save_any(tmp_path, kind, **config), device="cpu")
+    assert backend._decoder is not None
+    assert backend._decoder.shares is shares
     assert [result for _, result in sorted(backend.answers(requests))] == generated(tmp_path, requests)
+
+
+def test_models_that_keep_no_keys_and_values(tmp_path: Path) -> None:
+    save_any(tmp_path, "Mamba", hidden_size=32, num_hidden_layers=1, state_size=8)
+    with pytest.raises(LanguageModelError, match="keeps no keys and values"):
+        LocalBackend(tmp_path, device="cpu")
 
 
 def test_draws_follow_the_model_s_probabilities(folder: Path) -> None:
