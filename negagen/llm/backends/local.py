@@ -28,8 +28,9 @@ class LocalBackend:
     last) share the work of these, wherever their batches are. With `structured`, a request's schema is enforced.
 
     What holds for answers: greedy ones, and drawn ones for the same seed, do not depend on what else is asked, on
-    order or batch size, except where rounding decides between two tokens: float32 on a CPU hardly ever, bfloat16
-    sometimes. `max_tokens` cuts an answer ("length"). Out of memory on a GPU, a batch is halved.
+    order or batch size, except where rounding decides between two tokens (float32 on a CPU hardly ever, bfloat16
+    sometimes), or where a model with a recurrent state sees the padding, as Jamba may. `max_tokens` cuts an
+    answer ("length"). Out of memory on a GPU, a batch is halved.
 
     Args:
         path: a folder that `save_pretrained` wrote, with a tokenizer that has a chat template, or a `.gguf` file (which
