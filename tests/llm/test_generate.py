@@ -19,6 +19,7 @@ import pytest
 from negagen.cli import main
 from negagen.realise import apply_edits
 from negagen.types import Edit
+from tests.llm.backends.test_masked import save_masked
 from tests.llm.faults import FaultyServer, Plan, Reply, failed, question, said
 from tests.llm.writer import caption_of, is_verdict, spans_of, text_of, write, writing
 
@@ -403,6 +404,22 @@ def test_raw_answers_can_be_looked_at(run: Run, serve: Serve, captions: Path) ->
     (line,) = run("answers", cache, "--json", "--containing", CAPTIONS[1]).out.splitlines()
     assert json.loads(line)["answer"] == "A zebra, I think"
     assert run("answers", captions).code == 2
+
+
+def test_a_masked_model_fills_in(run: Run, captions: Path) -> None:
+    folder = captions.with_name("masked")
+    folder.mkdir()
+    save_masked(folder, likely="horse tree blue")
+    out, model = captions.with_name("o.parquet"), f"masked:{folder}"
+    ran = run("generate", captions, "-o", out, "-q", "--llm", model, "--llm-mode", "only", "--blindness", "off")
+    assert ran.code == 0, ran.err
+    found = [each for row in rows(out) for each in by_model(row)]
+    assert any("horse" in each["text"] for each in found)
+    assert len({each["generator"] for each in found}) == 1
+    assert not list(captions.parent.glob("*.sqlite"))
+    ran = run("generate", captions, "--llm", model, "--llm-verify")
+    assert ran.code == 2
+    assert "--llm-verify is for a model that holds a conversation" in ran.err
 
 
 def test_a_real_model_writes(run: Run, captions: Path, smollm2_folder: Path) -> None:
