@@ -42,14 +42,14 @@ class Results:
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         self.path = path
-        self.value: dict[str, Any] = {"about": dict(about), "tuning": [], "runs": [], "failed": []}
+        self.value: dict[str, Any] = {"about": dict(about), "tuning": [], "runs": [], "failed": [], "bases": {}}
 
     def add(self, part: str, result: Mapping[str, Any]) -> None:
         self.value[part].append(result)
         self.write()
 
     def write(self) -> None:
-        self.path.write_text(json.dumps(self.value) + "\n", encoding="utf-8")
+        self.path.write_text(json.dumps(self.value, default=str) + "\n", encoding="utf-8")
 
 
 class Runner:
@@ -70,13 +70,16 @@ class Runner:
             workers, get_context("spawn"), initializer=begin, initargs=(self.place, gpus)
         )  # fmt: skip
         waiting = [self.pool.submit(time.sleep, 1.0) for _ in range(workers)]  # they import meanwhile
-        history = start(given.base, self.place, world=given.world, workers=given.workers)
-        self.results.value["pretraining"] = history
+        histories = start(given.base, self.place, world=given.world, workers=given.workers)
+        self.results.value["pretraining"] = histories[given.base[0].name]
         self.tell("pictures are drawn")
         wait(waiting)
-        self.results.value["base"] = self.base = self.pool.submit(before).result()
-        for part, scores in self.base.items():
-            self.tell(f"base, {part}: {_line(scores)}")
+        for one in given.base:
+            scores = self.pool.submit(before, one.name).result()
+            self.results.value["bases"][one.name] = scores
+            self.tell(f"{one.name}: {_line(scores[parts[0]])}")
+        self.first = given.base[0].name
+        self.base = self.results.value["base"] = self.results.value["bases"][self.first]
 
     def tell(self, text: str) -> None:
         """Says it with the time."""
@@ -84,7 +87,7 @@ class Runner:
 
     def warm(self, *data: str) -> None:
         """What is read of these negatives lies ready."""
-        for name, future in [(name, self.pool.submit(warm, name, self.given.workers)) for name in data]:
+        for name, future in [(name, self.pool.submit(warm, name, self.first, self.given.workers)) for name in data]:
             self.tell(f"{name}: read and decoded in {future.result():.0f} s")
 
     def all_of(self, runs: Sequence[Run], part: str, until: float) -> list[dict[str, Any]]:
@@ -125,10 +128,14 @@ def run(given: argparse.Namespace) -> None:
     equal = partial(overrides_of, steps=given.steps, batch=given.batch, precision=given.precision)
     rates = given.rates
     trial = [
-        Run("negclip", "negclip", balanced, TUNING_SEED, equal("negclip", rate, more["negclip"])) for rate in rates
+        Run("negclip", "negclip", balanced, TUNING_SEED, equal("negclip", rate, more["negclip"]), runner.first)
+        for rate in rates
     ]
     trial += [
-        Run("negagen", "negagen", balanced, TUNING_SEED, equal("negagen", rate, {**variant, **more["negagen"]}))
+        Run(
+            "negagen", "negagen", balanced, TUNING_SEED, equal("negagen", rate, {**variant, **more["negagen"]}),
+            runner.first,
+        )
         for rate in rates for variant in VARIANTS
     ]  # fmt: skip
     tried = runner.all_of(trial[: given.trials], "tuning", given.seconds)
@@ -139,6 +146,7 @@ def run(given: argparse.Namespace) -> None:
         Run(
             name + suffix, name, data, seed,
             equal(name, rate, {**(variant if name == "negagen" else {}), **more[name]}),
+            runner.first,
         )
         for seed in range(given.seeds)
         for data, suffix, names in ((balanced, "", given.recipes), (leaky, ", leaky", LEAKY))
@@ -152,7 +160,7 @@ def run(given: argparse.Namespace) -> None:
 def attempt(given: argparse.Namespace) -> None:
     """The runs of a plan, asked about the tuning part alone."""
     runner = Runner(given, ("tune",))
-    plan = [Run(**entry) for entry in json.loads(given.plan.read_text(encoding="utf-8"))]
+    plan = [Run(**{"base": runner.first, **entry}) for entry in json.loads(given.plan.read_text(encoding="utf-8"))]
     runner.warm(*dict.fromkeys(one.data for one in plan))
     equal = partial(overrides_of, steps=given.steps, batch=given.batch, precision=given.precision)
     runs = [replace(one, overrides={**equal(one.recipe, given.rates[0]), **one.overrides}) for one in plan]
@@ -207,13 +215,14 @@ def main() -> None:
     for one in (making, running, trying):
         one.add_argument("--data", type=Path, default=Path("out/scenes"))
         one.add_argument("--world", type=int, default=0, help="seed of the world")
-    making.add_argument("--images", type=int, default=12_000, help="pictures to fine-tune on")
-    making.add_argument("--pool", type=int, default=16, help="candidates a caption")
+    making.add_argument("--images", type=int, default=24_000, help="pictures to fine-tune on")
+    making.add_argument("--siblings", type=int, default=2, help="captions a picture")
+    making.add_argument("--pool", type=int, default=8, help="candidates a caption")
     making.add_argument("--side", type=int, default=112, help="of the pictures, in pixels: as the model wants them")
     making.add_argument("--each", type=int, default=400, help="probes a category")
     making.add_argument("--retrieval", type=int, default=600, help="pictures to retrieve among")
     for one in (running, trying):
-        one.add_argument("--base", type=Path, required=True, help="the model to fine-tune")
+        one.add_argument("--base", type=Path, nargs="+", required=True, help="the model to fine-tune; the first counts")
         one.add_argument("--output", type=Path, default=Path("out/scenes/results"))
         one.add_argument("--work", type=Path, default=Path("out/scenes/work"), help="for what may be thrown away")
         one.add_argument("--device", default="cuda")
@@ -238,8 +247,8 @@ def main() -> None:
     match given.command:
         case "prepare":
             prepare(
-                given.data, images=given.images, seed=given.world, each=given.each, retrieval=given.retrieval,
-                side=given.side, pool=given.pool,
+                given.data, images=given.images, siblings=given.siblings, seed=given.world, each=given.each,
+                retrieval=given.retrieval, side=given.side, pool=given.pool,
             )  # fmt: skip
         case "run":
             run(given)

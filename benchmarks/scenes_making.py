@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +21,15 @@ __all__ = ["prepare", "start"]
 FIRST: Final = 1_000_000  # scene number of the first picture to fine-tune on; those before are for pre-training
 
 
-def prepare(data: Path, *, images: int, seed: int, each: int, retrieval: int, side: int, pool: int) -> None:
+def prepare(
+    data: Path, *, images: int, siblings: int, seed: int, each: int, retrieval: int, side: int, pool: int
+) -> None:  # fmt: skip
     """Writes captions, pools of negatives with and without selection against blindness, and two exams."""
     from examples.scenes.asking import make_exam, training_captions
     from examples.scenes.make import table
 
     data.mkdir(parents=True, exist_ok=True)
-    made = table(images, seed=seed, start=FIRST, pictures=False).select(["image_id", "caption"])
+    made = table(images, seed=seed, siblings=siblings, start=FIRST, pictures=False).select(["image_id", "caption"])
     pq.write_table(made, data / "captions.parquet", compression="zstd")
     for blindness in ("balanced", "off"):
         command = [sys.executable, "-m", "negagen", "generate", str(data / "captions.parquet")]
@@ -62,11 +65,12 @@ def _png(numbers: range, side: int, seed: int) -> list[dict[str, object]]:
     ]
 
 
-def start(base: Path, place: Place, *, world: int, workers: int) -> list[dict[str, Any]]:
-    """Puts the base where runs look for it, draws the pictures to fine-tune on, and gives the base's history."""
-    shutil.copytree(base, place.base, dirs_exist_ok=True)
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    side = config["vision_config"]["image_size"]
-    draw_pictures(place.pictures, place.data / "captions.parquet", side=side, seed=world, workers=workers)
-    history: list[dict[str, Any]] = json.loads((base / "pretraining.json").read_text(encoding="utf-8"))
-    return history
+def start(bases: Sequence[Path], place: Place, *, world: int, workers: int) -> dict[str, list[dict[str, Any]]]:
+    """Puts the bases where runs look for them and draws the pictures to fine-tune on; gives the bases' histories."""
+    sides, histories = set(), {}
+    for base in bases:
+        shutil.copytree(base, place.base(base.name), dirs_exist_ok=True)
+        sides.add(json.loads((base / "config.json").read_text(encoding="utf-8"))["vision_config"]["image_size"])
+        histories[base.name] = json.loads((base / "pretraining.json").read_text(encoding="utf-8"))
+    draw_pictures(place.pictures, place.data / "captions.parquet", side=max(sides), seed=world, workers=workers)
+    return histories

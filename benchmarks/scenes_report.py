@@ -2,8 +2,8 @@
 
     python -m benchmarks.scenes_report benchmarks/results/scenes.json --plots docs/scenes
 
-Prints Markdown; draws three pictures: composition by recipe, the patching curves, and what leaky negatives do where the
-true caption is the less likely text.
+Prints Markdown; draws four pictures: the pre-training, composition by recipe, the patching curves, and what leaky
+negatives do where the true caption is the less likely text.
 """
 
 from __future__ import annotations
@@ -44,6 +44,18 @@ def spread(values: Sequence[float]) -> str:
     """Mean and, of several seeds, their standard deviation, in percent."""
     mean = f"{100 * float(np.mean(values)):.1f}"
     return mean if len(values) < 2 else f"{mean} ± {100 * float(np.std(values, ddof=1)):.1f}"
+
+
+def pretraining(history: Sequence[Mapping[str, Any]]) -> str:
+    """What the base knew as it was trained, on the tuning part."""
+    names = ("swap_att", "swap_obj", "replace_obj", "replace_att", "replace_rel", "replace_side")
+    lines = ["| step | R@1 | things | colours | " + " | ".join(names) + " |", "|---" * (len(names) + 4) + "|"]
+    for record in history:
+        scores = record["scores"]
+        values = [scores[key] for key in ("retrieval", "nouns", "colours")]
+        values += [scores["accuracy"][name] for name in names]
+        lines.append(f"| {record['step']} | " + " | ".join(f"{100 * value:.1f}" for value in values) + " |")
+    return "\n".join(lines)
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -127,7 +139,7 @@ def main() -> None:
     parser.add_argument("--plots", type=Path, help="folder for the pictures")
     given = parser.parse_args()
     results = json.loads(given.results.read_text(encoding="utf-8"))
-    print(markdown(results))
+    print(pretraining(results["pretraining"]) + "\n\n" + markdown(results))
     if given.plots:
         draw(results, given.plots)
 

@@ -19,13 +19,15 @@ LORA: Final = ("tsvlc",)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fine-tuning: a shipped recipe with these overrides, on `data`: a file of negatives by its stem."""
+    """One fine-tuning: a shipped recipe with these overrides, on `data`: a file of negatives by its stem. `base`: the
+    name of the model's folder."""
 
     name: str
     recipe: str
     data: str
     seed: int
     overrides: Mapping[str, str] = field(default_factory=dict)
+    base: str = "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,8 @@ class Place:
     parts: tuple[str, ...] = ("test", "tune")  # of the world, that models are asked about
     loaders: int = 2  # threads that make a run's batches
 
-    @property
-    def base(self) -> Path:
-        return self.work / "base"
+    def base(self, name: str) -> Path:
+        return self.work / "bases" / name
 
     @property
     def pictures(self) -> Path:
@@ -75,38 +76,36 @@ def begin(place: Place, gpus: Any) -> None:
     _STATE["place"] = place
 
 
-def _questions() -> tuple[Any, dict[str, Any]]:
-    """The base's weights, and the exams on the device."""
-    if "base" not in _STATE:
-        from examples.scenes.encode import Questions, load
+def _questions(tokenizer: Any) -> dict[str, Any]:
+    """The exams on the device; all bases have one tokenizer."""
+    if "exams" not in _STATE:
+        from examples.scenes.encode import Questions
         from examples.scenes.exam import Exam
 
         place: Place = _STATE["place"]
-        model, tokenizer = load(place.base, place.device)
-        _STATE["base"] = {name: value.clone() for name, value in model.state_dict().items()}
         _STATE["exams"] = {
             part: Questions.of(Exam.load(place.data / f"{part}.npz"), tokenizer, place.device) for part in place.parts
         }
-    return _STATE["base"], _STATE["exams"]
+    exams: dict[str, Any] = _STATE["exams"]
+    return exams
 
 
-def before() -> dict[str, Any]:
+def before(base: str) -> dict[str, Any]:
     """The base's scores."""
     from examples.scenes.encode import load
 
-    _, exams = _questions()
-    model, _ = load(_STATE["place"].base, _STATE["place"].device)
-    return {part: questions.ask(model) for part, questions in exams.items()}
+    model, tokenizer = load(_STATE["place"].base(base), _STATE["place"].device)
+    return {part: questions.ask(model) for part, questions in _questions(tokenizer).items()}
 
 
-def warm(data: str, workers: int) -> float:
+def warm(data: str, base: str, workers: int) -> float:
     """Reads, decodes and tokenises once what all runs on these negatives use; gives the seconds it took."""
     from negagen.data import HuggingFaceTokenizer, Inputs, prepare
     from negagen.train.models import load
 
     place: Place = _STATE["place"]
     began = time.monotonic()
-    model = load(str(place.base), device="cpu")
+    model = load(str(place.base(base)), device="cpu")
     inputs = Inputs([place.data / f"{data}.parquet"], images=place.pictures)
     tokenizer = HuggingFaceTokenizer(model.tokenizer, model.context_length)
     prepare(inputs, tokenizer, model.view, cache=place.work / "cache", workers=workers)
@@ -118,6 +117,7 @@ def fine_tune(run: Run) -> dict[str, Any]:
     from examples.scenes.encode import load
     from negagen.data import Inputs
     from negagen.train.loop import Job, finetune
+    from negagen.train.metrics import read_metrics
     from negagen.train.patching import interpolate
     from negagen.train.recipe import load_recipe
 
@@ -127,14 +127,16 @@ def fine_tune(run: Run) -> dict[str, Any]:
         output = Path(folder) / "run"
         job = Job(
             inputs=Inputs([place.data / f"{run.data}.parquet"], images=place.pictures),
-            model=str(place.base), output=output, recipe=load_recipe(run.recipe, run.overrides),
+            model=str(place.base(run.base)), output=output, recipe=load_recipe(run.recipe, run.overrides),
             cache=place.work / "cache", held_out=0.0, seed=run.seed, workers=place.loaders, device=place.device,
             save_every=10**9, keep=1,
         )  # fmt: skip
         report = finetune(job)
-        model, _ = load(output / "model", place.device)
+        model, tokenizer = load(output / "model", place.device)
+        own = [step["own_accuracy"] for step in read_metrics(output, "step")]
     trained = time.monotonic()
-    base, exams = _questions()
+    exams = _questions(tokenizer)
+    base = load(place.base(run.base), place.device)[0].state_dict()
     tuned = {name: value.clone() for name, value in model.state_dict().items()}
     curve = {}
     for alpha in place.alphas:
@@ -142,8 +144,20 @@ def fine_tune(run: Run) -> dict[str, Any]:
         curve[str(alpha)] = {part: questions.ask(model) for part, questions in exams.items()}
     return {
         **asdict(run), "curve": curve, "steps": report["steps"], "training_seconds": report["seconds"],
-        "seconds": round(trained - began, 1), "asking_seconds": round(time.monotonic() - trained, 1),
+        "own_accuracy": _tenths(own), "seconds": round(trained - began, 1),
+        "asking_seconds": round(time.monotonic() - trained, 1),
     }  # fmt: skip
+
+
+def _tenths(values: list[float | None]) -> list[float | None]:
+    """Means of ten equal stretches, None where there are no negatives."""
+    means: list[float | None] = []
+    for start in range(10):
+        part = [
+            value for value in values[start * len(values) // 10 : (start + 1) * len(values) // 10] if value is not None
+        ]
+        means.append(round(sum(part) / len(part), 4) if part else None)
+    return means
 
 
 def chosen_alpha(base: Mapping[str, Any], curve: Mapping[str, Any]) -> str:
