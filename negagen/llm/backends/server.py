@@ -6,8 +6,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from queue import SimpleQueue
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -15,6 +15,8 @@ from negagen.errors import LanguageModelError
 from negagen.llm.backends.exchange import KEYS, Exchange
 from negagen.llm.backends.retrying import Policy
 from negagen.llm.protocol import Answer, Failure, Request
+
+T = TypeVar("T")
 
 
 class ServerBackend:
@@ -77,13 +79,13 @@ class ServerBackend:
         running = asyncio.run_coroutine_threadsafe(self._all(exchange, requests, results), loop)
         ended = False
         try:
-            while (item := results.get()) is not None:
+            while (item := _next(results)) is not None:
                 yield item
             ended = True
             running.result()
         finally:
             running.cancel()
-            while not ended and results.get() is not None:
+            while not ended and _next(results) is not None:
                 pass
 
     def close(self) -> None:
@@ -132,6 +134,15 @@ class ServerBackend:
             raise errors.exceptions[0] from None
         finally:
             results.put(None)
+
+
+def _next(results: SimpleQueue[T]) -> T:
+    while True:
+        try:
+            # Ctrl-C is only heard between two waits on some systems.
+            return results.get(timeout=0.5)
+        except Empty:
+            continue
 
 
 def _checked(base_url: str) -> str:
