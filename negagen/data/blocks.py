@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from negagen.collector import uncollected
 from negagen.data.batch import Batch, Texts
 from negagen.data.draw import Draw
 from negagen.data.tokens import Tokenizer, encode
@@ -167,6 +168,10 @@ class Collator:
 
     def __call__(self, samples: Sequence[Mapping[str, Any]]) -> Grouped:
         """The samples as one. Raises `DataError` for one that lacks a key or whose negatives are none."""
+        with uncollected():
+            return self._joined(samples)
+
+    def _joined(self, samples: Sequence[Mapping[str, Any]]) -> Grouped:
         captions = [self._of(sample, self._caption, at) for at, sample in enumerate(samples)]
         for at, caption in enumerate(captions):
             if not isinstance(caption, str):

@@ -29,7 +29,7 @@ class Wordwise:
         whole, body = inner.encode("a").ids, inner.encode("a", add_special_tokens=False).ids
         first = next(at for at in range(len(whole)) if whole[at : at + len(body)] == body)
         self._before, self._after = whole[:first], whole[first + len(body) :]
-        self._room = context_length - len(self._before) - len(self._after)
+        self._end = context_length - len(self._after)
         self._known: dict[str, list[int]] = {}
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
@@ -44,9 +44,12 @@ class Wordwise:
             made = self._inner.encode_batch_fast(new, add_special_tokens=False)
             known.update(zip(new, [one.ids for one in made], strict=True))
         self._known = known
-        before, after, room = self._before, self._after, self._room
-        bodies = [list(chain.from_iterable(map(known.__getitem__, parts))) for parts in split]
-        return [[*before, *(body if len(body) <= room else body[:room]), *after] for body in bodies]
+        before, after, end = self._before, self._after, self._end
+        out = [[*before, *chain.from_iterable(map(known.__getitem__, parts)), *after] for parts in split]
+        for ids in out:
+            if len(ids) > end + len(after):
+                ids[end:] = after
+        return out
 
 
 def is_local(inner: Any) -> bool:
