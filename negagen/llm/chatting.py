@@ -69,7 +69,9 @@ class ChatFiller:
             name = "positive" if slot.positive else "seen" if seen else "negative"
             same = (slot.text, slot.key, slot.positive, seen)
             groups = out.setdefault(prompt(name), [])
-            if same == last and len(groups[-1]) < self.together:
+            # Two rows of one caption are two questions, of which one is asked.
+            goes_on = same == last and slots[groups[-1][-1]].first < slot.first
+            if goes_on and len(groups[-1]) < self.together:
                 groups[-1].append(n)
             else:
                 groups.append([n])

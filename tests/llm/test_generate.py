@@ -127,6 +127,25 @@ def test_what_comes_of_a_caption_does_not_depend_on_the_others(run: Run, serve: 
     assert rows(part) == rows(whole)[:7]
 
 
+def test_rows_of_one_caption_are_asked_about_once(run: Run, serve: Serve, tmp_path: Path) -> None:
+    text = "A dog on a bench in a park"
+    server, out = serve(write), tmp_path / "o.parquet"
+    ran = run("generate", written(tmp_path, [text] * 5), "-o", out, *asked(server, "--llm-mode", "mix"))
+    assert ran.code == 0, ran.err
+    assert len(server.received) == 2  # one of them the first word
+    assert len({json.dumps(row) for row in rows(out)}) == 1
+
+
+def test_pools_hold_the_model_s_candidates_too(run: Run, serve: Serve, captions: Path) -> None:
+    out = captions.with_name("o.parquet")
+    for blindness in ("off", "balanced"):
+        more = ("--llm-mode", "mix", "--pool", 16, "--blindness", blindness, "--overwrite", "--limit", 20)
+        ran = run("generate", captions, "-o", out, *asked(serve(write), *more))
+        assert ran.code == 0, ran.err
+        assert any(by_model(row) for row in rows(out))
+        assert max(len(row["negatives"]) for row in rows(out)) > 4
+
+
 def test_without_a_model_nothing_of_it_is_loaded(captions: Path) -> None:
     code = (
         "import sys; from negagen.cli import main\n"
