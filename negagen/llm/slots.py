@@ -33,6 +33,7 @@ REWORDED: Final = frozenset(["object", "attribute", "action"])
 """Roles that can be asked for another wording that leaves the caption true."""
 
 _VERB_TAGS: Final = frozenset(["VBZ", "VBP", "VBG"])
+_AUXILIARIES: Final = frozenset(["be", "have", "do"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ def _actions(parse: Parse) -> Iterator[Slot]:
     for index, token in enumerate(parse.tokens):
         if parse.codes[index] not in "VG" or token.tag not in _VERB_TAGS or index in parse.units:
             continue
+        if token.lemma in _AUXILIARIES:
+            continue  # "has been parked", "has a tail"
         if not any(phrase.start <= index < phrase.stop for phrase in parse.phrases):
             yield _slot(parse, "action", index, index + 1, token.lemma, -1, verbs.get(index, -1))
 

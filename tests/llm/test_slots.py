@@ -51,6 +51,7 @@ def test_rewordings_are_asked_for_things_qualities_and_actions_alone() -> None:
         ("It is sitting next to somebody", "It"),
         ("A man looks at a dog", "at"),  # the verb's own preposition
         ("A very big dog", "big"),
+        ("A bus that has been parked", "has"),
         ("A dog on a red-brick road", "red"),
     ],
 )
