@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,17 +11,20 @@ from tests.llm.backends.models import GREETING, smollm2
 
 
 @pytest.fixture(scope="session")
-def smollm2_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def smollm2_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
     """SmolLM2-135M-Instruct as a folder, which loads in a second; its .gguf file is read once, by one worker.
 
-    `said.json` beside its weights is what the .gguf file itself answered to `GREETING`.
+    `said.json` beside its weights is what the .gguf file itself answered to `GREETING`. The last worker that uses the
+    folder, of half a gigabyte, deletes it.
     """
     from filelock import FileLock
 
     file = smollm2()
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "smollm2"
+    users = folder.with_suffix(".users")
     with FileLock(f"{folder}.lock"):
+        users.write_text(str(int(users.read_text()) + 1 if users.exists() else 1))
         if not (folder / "said.json").exists():
             import torch
             from transformers import LlamaForCausalLM
@@ -39,4 +44,9 @@ def smollm2_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> 
             plain.save_pretrained(folder)
             backend._tokenizer.save_pretrained(folder)
             (folder / "said.json").write_text(json.dumps(said.text if hasattr(said, "text") else said.reason))
-    return folder
+    yield folder
+    with FileLock(f"{folder}.lock"):
+        left = int(users.read_text()) - 1
+        users.write_text(str(left))
+        if not left:
+            shutil.rmtree(folder)

@@ -65,20 +65,24 @@ def served(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             server.wait(20)
 
 
-def test_the_gguf_file_and_the_folder_answer_alike(smollm2_folder: Path) -> None:
+@pytest.fixture(scope="module")
+def local(smollm2_folder: Path) -> Iterator[Backend]:
+    with closing(opening(str(smollm2_folder), device="cpu")) as backend:
+        yield backend
+
+
+def test_the_gguf_file_and_the_folder_answer_alike(smollm2_folder: Path, local: Backend) -> None:
     said = json.loads((smollm2_folder / "said.json").read_text())
     assert "Paris" in said
-    with closing(opening(str(smollm2_folder), device="cpu")) as backend:
-        (answer,) = answered(backend, [GREETING])
+    (answer,) = answered(local, [GREETING])
     assert isinstance(answer, Answer)
     assert answer.text == said
 
 
-def test_a_served_model_and_a_local_one_answer_alike(smollm2_folder: Path, served: str) -> None:
+def test_a_served_model_and_a_local_one_answer_alike(smollm2_folder: Path, local: Backend, served: str) -> None:
     plain = questions(None, 10)
-    with closing(opening(str(smollm2_folder), device="cpu")) as local:
-        expected = answered(local, plain)
-        structured = answered(local, questions(SCHEMA, 20))
+    expected = answered(local, plain)
+    structured = answered(local, questions(SCHEMA, 20))
     with closing(opening(str(smollm2_folder), base_url=served, concurrency=3)) as server:
         assert answered(server, plain) == expected
         # `transformers serve` passes over response_format: its answers may be prose.
