@@ -20,7 +20,7 @@ from negagen.errors import InputError, OutputError
 from negagen.mining.keeping import Keep, judge
 from negagen.mining.similarities import Scorer
 from negagen.mining.summary import Mined, by_category, by_share, tally
-from negagen.mining.writing import Part, write
+from negagen.mining.writing import Part, mined_schema, write
 
 _DEFAULT = Keep()
 
@@ -51,8 +51,12 @@ def mine(
         ResourceError: a batch does not fit into the GPU's memory.
     """
     pool = _pool(inputs)
+    mined_schema(pool.schema)
     if output.exists() and output.samefile(pool.path):
         raise OutputError(f"{output} is the pool itself: write the mined one elsewhere with -o PATH.")
+    for path in (output, feedback):
+        if path is not None and not path.parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent} to write it to.")
     model = scorer.model
     prepared = prepare(
         inputs, HuggingFaceTokenizer(model.tokenizer, model.context_length), model.view, cache=cache,

@@ -25,6 +25,8 @@ from negagen.train.text import PackedTexts
 VERSION: Final = 1
 """Of how similarities are computed; part of their folders' names."""
 
+_USES: Final = 1 << 14
+
 
 @dataclass(frozen=True, slots=True)
 class Similarities:
@@ -115,7 +117,11 @@ class Scorer:
 
         for block, (batch, which) in zip(missing, ahead(staged, missing, self.workers), strict=True):
             features = self._forward(batch)
-            values[places[block]] = np.einsum("nd,nd->n", features[which], images[pictures[block]])
+            # A text may stand in any number of rows.
+            for start in range(0, len(which), _USES):
+                some = slice(block.start + start, min(block.start + start + _USES, block.stop))
+                own = features[which[start : start + _USES]]
+                values[places[some]] = np.einsum("nd,nd->n", own, images[pictures[some]])
             done += block.stop - block.start
             if tell is not None:
                 tell("texts scored", done, len(texts))

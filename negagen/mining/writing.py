@@ -52,7 +52,7 @@ def write(
     """
     row_of = np.full(pool.rows, -1, np.int64)
     row_of[data.numbers] = np.arange(len(data))
-    schema = _schema(pool.schema)
+    schema = mined_schema(pool.schema)
     schema = schema.with_metadata({**(pool.schema.metadata or {}), **schemas.footer(footer)})
     full: list[NDArray[np.bool_]] = []
     with (
@@ -76,13 +76,21 @@ def write(
     return np.concatenate(full) if full else np.zeros(0, bool)
 
 
-def _schema(source: pa.Schema) -> pa.Schema:
+def mined_schema(source: pa.Schema) -> pa.Schema:
+    """The columns that a mined pool has. Raises `InputError` for a column of another type than `generate` writes."""
     fields = []
     for field in source:
         if field.name == "negatives" or (field.name == "positives" and _is_candidates(source, "positives")):
             field = field.with_type(pa.list_(_candidate(field.type.value_type, field.name)))
         fields.append(field)
-    fields += [pa.field(name, pa.string()) for name in ("status", "reason") if name not in source.names]
+    for name in ("status", "reason"):
+        if name not in source.names:
+            fields.append(pa.field(name, pa.string()))
+        elif source.field(name).type != pa.string():
+            raise InputError(
+                f"column {name!r} of the pool is {source.field(name).type}, but the string that `negagen generate`"
+                " writes is wanted: rename the column first."
+            )
     return pa.schema(fields)
 
 

@@ -273,6 +273,11 @@ def test_what_cannot_be_mined(folder: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"caption": ["a cat"], "image": ["a.png"]}), tmp_path / "captions.parquet")
     with pytest.raises(InputError, match=r"no candidates to score.*generate --pool"):
         mine(scorer(folder), Inputs([tmp_path / "captions.parquet"]), tmp_path / "out.parquet", cache=tmp_path)
+    with pytest.raises(OutputError, match="there is no folder"):
+        mined(folder, tmp_path / "nowhere" / "out.parquet", ALL)
+    pq.write_table(pa.Table.from_pylist([{**row, "status": 1} for row in rows()]), tmp_path / "status.parquet")
+    with pytest.raises(InputError, match="column 'status' of the pool is int64"):
+        mine(scorer(folder), Inputs([tmp_path / "status.parquet"]), tmp_path / "out.parquet", cache=tmp_path)
     with pytest.raises(OutputError, match="is the pool itself"):
         mined(folder, folder / "pool.parquet", ALL)
     with pytest.raises(InputError, match="2 pools"):
