@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-
-from rapidfuzz.distance import Levenshtein
 
 from negagen import __version__
 from negagen.balance.blinder import Blinder, Choice, Gathered, Option, fold_of
 from negagen.balance.model import BlindModel, bundled_model, load_model
 from negagen.balance.scoring import GapWeights, Scorer, Selector
 from negagen.balance.selection import BLINDNESS, POLICIES
-from negagen.checks import KEEP, Context, check_surface, context_of, judge
-from negagen.checks.surface import fold
 from negagen.errors import RuleError
+from negagen.finding import Finder, Found
 from negagen.lexicon import Lexicon, load
 from negagen.parsing import DEFAULT_PIPELINE, Parser, load_parser
 from negagen.parsing.remembered import Remembered
@@ -27,24 +24,15 @@ from negagen.realise import realise
 from negagen.ruleset import Rule, fingerprint, load_rules, nearest
 from negagen.screen import unusable
 from negagen.seeding import Stream, key_of
-from negagen.turns import Schedule, Turn
 from negagen.types import (
     CATEGORIES,
     POSITIVE_CATEGORIES,
-    Candidate,
-    Negative,
     Parse,
-    Rejection,
     Result,
-    Status,
 )
 
 MOST_POOLED: Final = 256
 """Candidates of a caption at most, in a pool."""
-
-_MAX_POSITIVES: Final = 2
-# These hardly ever have a counterpart that takes away what they add: one each is enough to draw from.
-_ONE_SIDED: Final = frozenset(["negate", "replace_count", "add_obj", "add_att"])
 
 
 class Negator:
@@ -120,15 +108,11 @@ class Negator:
         self.lexicon: Lexicon = load()
         self.rules = _selected(_resolved(rules), categories)
         self.parser: Parser | Remembered = load_parser(pipeline, self.lexicon)
-        self._explain = explain
-        self._schedule = Schedule(self.rules, self.lexicon, seed)
-        # Drawn from first: replacements that are made either way.
-        self._two_way = Schedule(self.rules, self.lexicon.two_way(), seed)
+        self._finder = Finder(self.lexicon, self.rules, seed, explain=explain)
         self.blindness = blindness
         self._model = model
         self._scorer = scorer
         self._kept: dict[_Row, _Pool] = {}
-        self._most_positives = _MAX_POSITIVES
         self._proposer: Proposer | None = None
         policy = POLICIES.get(blindness, POLICIES["balanced"])
         self.blinder = Blinder(self.lexicon, self.rules, replace(policy, pool=pool) if pool else policy)
@@ -157,7 +141,7 @@ class Negator:
         other = object.__new__(Negator)
         other.__dict__.update(self.__dict__)
         other.parser = parser
-        other._most_positives = self._most_positives if positives else 0
+        other._finder = self._finder if positives else self._finder.without_positives()
         return other
 
     def proposing_by(self, proposer: Proposer) -> Negator:
@@ -260,7 +244,7 @@ class Negator:
                     yield (
                         _error(row.text)
                         if parse is None
-                        else self._negate(parse, self._stream(row, epoch), row, parses)
+                        else self._negate(self._begun(row, parses), self._stream(row, epoch))
                     )
             else:
                 yield from self._balanced(batch, epoch)
@@ -284,7 +268,7 @@ class Negator:
             found = [self._gather(row, parses, self.epoch) for row in usable]
             if keep:
                 self._kept.update(zip(map(_kept_as, usable), found, strict=True))
-            yield [gathered for gathered, _, _ in found]
+            yield [gathered for gathered, _ in found]
 
     def option_text(self, batch: Sequence[Gathered]) -> Callable[[int], str]:
         """Gives the text of an option by its number among all of the batch."""
@@ -328,147 +312,76 @@ class Negator:
         parts = (self.seed, epoch, row.text) if row.key is None else (self.seed, epoch, row.text, row.key)
         return Stream(key_of(*parts))
 
-    def _context(self, parse: Parse, row: _Row, parses: Mapping[str | None, Parse]) -> Context:
+    def _begun(self, row: _Row, parses: Mapping[str | None, Parse]) -> Found:
         beside = [parses[other] for other in row.siblings if other != row.text and other in parses]
-        return context_of(self.lexicon, parse, beside)
+        return self._finder.begin(parses[row.text], beside)
 
-    def _negate(self, parse: Parse, stream: Stream, row: _Row, parses: Mapping[str | None, Parse]) -> Result:
-        """The first k candidates that pass the checks, categories taking turns."""
-        context = self._context(parse, row, parses)
-        found = _Found()
-        self._take(found, parse, stream, context)
-        return self._closed(found, parse, stream, context, "")
+    def _negate(self, found: Found, stream: Stream) -> Result:
+        """The first k candidates that pass the checks."""
+        self._finder.take(found, stream, self.pooled or self.k)
+        return self._closed(found, stream, "")
 
-    def _take(self, found: _Found, parse: Parse, stream: Stream, context: Context) -> None:
-        """Fill up with the rules' candidates that pass the checks."""
-        folded = fold(parse.text)
-        turns: Iterable[Turn] = self._schedule.turns(parse, stream)
-        while turns:
-            remaining = []
-            for turn in turns:
-                for active, candidate in turn:
-                    verdict = judge(parse, candidate, context)
-                    if verdict.kind == "reject":
-                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
-                    elif self._emit(found, parse, folded, context, Option(active.rule, candidate, verdict), {}):
-                        remaining.append(turn)
-                        break
-                if len(found.negatives) == (self.pooled or self.k):
-                    return
-            turns = remaining
-
-    def _closed(self, found: _Found, parse: Parse, stream: Stream, context: Context, note: str) -> Result:
+    def _closed(self, found: Found, stream: Stream, note: str) -> Result:
         """The result of what was taken; `note` says what failed."""
-        self._positives(found, parse, fold(parse.text), context, stream)
+        self._finder.reword(found, stream)
         if len(found.negatives) >= self.k:
-            return found.result(parse.text, "ok", note)
-        reason = note or ("too few edits apply" if parse.phrases else "no noun phrase found")
-        return found.result(parse.text, "partial" if found.negatives else "none", reason)
+            return found.result("ok", note)
+        reason = note or ("too few edits apply" if found.parse.phrases else "no noun phrase found")
+        return found.result("partial" if found.negatives else "none", reason)
 
     def _proposed(self, batch: Sequence[_Row], epoch: int, proposer: Proposer) -> Iterator[Result]:
         """With blindness off: the rules' first candidates and the proposer's, as its mode has them share."""
-        parses = self._parses(batch)
-        begun: dict[int, _Begun] = {}
-        for number, row in enumerate(batch):
-            if row.text in parses:
-                parse = parses[row.text]
-                begun[number] = _Begun(parse, _Found(), self._context(parse, row, parses), self._stream(row, epoch))
-        want = self.pooled or self.k
+        parses, finder, want = self._parses(batch), self._finder, self.pooled or self.k
+        begun = {n: self._begun(row, parses) for n, row in enumerate(batch) if row.text in parses}
+        streams = {n: self._stream(batch[n], epoch) for n in begun}
         if proposer.mode == "fill":
-            for parse, found, context, stream, _ in begun.values():
-                self._take(found, parse, stream, context)
-        short = [number for number, each in begun.items() if len(each.found.negatives) < self.k]
-        said = self._ask(proposer, [begun[number] for number in short], [batch[number] for number in short])
-        proposed = dict(zip(short, said, strict=True))
-        for number, row in enumerate(batch):
-            if number not in begun:
+            for n, found in begun.items():
+                finder.take(found, streams[n], want)
+        asked = [
+            _Asked(found, streams[n], self.k - len(found.negatives), batch[n].image)
+            for n, found in begun.items()
+            if len(found.negatives) < self.k
+        ]
+        proposed = {id(each.found): said for each, said in zip(asked, self._ask(proposer, asked), strict=True)}
+        for n, row in enumerate(batch):
+            if n not in begun:
                 yield _error(row.text)
                 continue
-            parse, found, context, stream, _ = begun[number]
-            its = proposed.get(number, Proposed())
-            options = list(its.options)
+            found, said = begun[n], proposed.get(id(begun[n]), Proposed())
+            first = (want + 1) // 2 if proposer.mode == "mix" else 0
+            self._file_until(want, found, said.options[:first])
             if proposer.mode == "mix":
-                first, options = options[: (want + 1) // 2], options[(want + 1) // 2 :]
-                self._emit_until(want, found, parse, context, first)
-                self._take(found, parse, stream, context)
-            self._emit_until(want, found, parse, context, options)
-            yield self._closed(found, parse, stream, context, its.note)
+                finder.take(found, streams[n], want)
+            self._file_until(want, found, said.options[first:])
+            yield self._closed(found, streams[n], said.note)
 
-    def _ask(self, proposer: Proposer, begun: Sequence[_Begun], rows: Sequence[_Row]) -> list[Proposed]:
+    def _ask(self, proposer: Proposer, asked: Sequence[_Asked]) -> list[Proposed]:
         """What the proposer has for these captions; its positives and refusals are filed with what was found."""
         cases = []
-        for (parse, found, context, stream, short), row in zip(begun, rows, strict=True):
+        for found, stream, wanted, image in asked:
             if proposer.mode == "fill":
-                self._positives(found, parse, fold(parse.text), context, stream)
-            wanted = self.k - len(found.negatives) if short < 0 else short
-            reworded = max(0, self._most_positives - len(found.positives))
-            cases.append(Case(parse, context, stream, wanted, reworded, row.image))
+                self._finder.reword(found, stream)
+            reworded = max(0, self._finder.most_positives - len(found.positives))
+            cases.append(Case(found.parse, found.context, stream, wanted, reworded, image))
         out = proposer.propose(cases)
-        for (parse, found, context, _, _), proposed in zip(begun, out, strict=True):
-            found.rejected += proposed.rejected
-            for option in proposed.positives:
-                self._emit(found, parse, fold(parse.text), context, option, {})
+        for each, said in zip(asked, out, strict=True):
+            each.found.rejected += said.rejected
+            for option in said.positives:
+                self._finder.file(each.found, option, {})
         return out
 
-    def _emit_until(self, want: int, found: _Found, parse: Parse, context: Context, options: Sequence[Option]) -> None:
+    def _file_until(self, want: int, found: Found, options: Sequence[Option]) -> None:
         for option in options:
             if len(found.negatives) >= want:
                 return
-            self._emit(found, parse, fold(parse.text), context, option, {})
+            self._finder.file(found, option, {})
 
     def _gather(self, row: _Row, parses: Mapping[str | None, Parse], epoch: int) -> _Pool:
         """Up to `policy.pool` candidates that pass the checks, categories taking turns."""
-        parse = parses[row.text]
-        stream = self._stream(row, epoch)
-        context = self._context(parse, row, parses)
-        found = _Found()
-        options: list[Option] = []
-        positives: list[Option] = []
-        self._collect(self._two_way, parse, stream, context, found, options, positives)
-        if all(option.rule.category in _ONE_SIDED for option in options):
-            self._collect(self._schedule, parse, stream, context, found, options, positives, last_resort=True)
-        for option in positives[: self._most_positives]:
-            self._emit(found, parse, fold(parse.text), context, option, {})
+        stream, found = self._stream(row, epoch), self._begun(row, parses)
+        options = self._finder.gather(found, stream, self.blinder.policy.pool)
         group = row.text if row.group is None else row.group
-        return Gathered(parse, options, stream.bits(), fold_of(group)), found, context
-
-    def _collect(
-        self,
-        schedule: Schedule,
-        parse: Parse,
-        stream: Stream,
-        context: Context,
-        found: _Found,
-        options: list[Option],
-        positives: list[Option],
-        *,
-        last_resort: bool = False,
-    ) -> None:
-        """Add the schedule's candidates to `options` until they are as many as the policy wants."""
-        seen = {option.candidate.splices for option in (*options, *positives)}
-        turns: Iterable[Turn] = schedule.turns(parse, stream)
-        while turns:
-            remaining = []
-            for turn in turns:
-                for active, candidate in turn:
-                    if candidate.splices in seen:
-                        continue
-                    verdict = judge(parse, candidate, context)
-                    if verdict.kind == "reject":
-                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
-                        continue
-                    seen.add(candidate.splices)
-                    option = Option(active.rule, candidate, verdict, last_resort)
-                    if verdict.kind == "positive":
-                        positives.append(option)
-                        continue
-                    options.append(option)
-                    if active.rule.category not in _ONE_SIDED:
-                        remaining.append(turn)
-                    break
-                if len(options) == self.blinder.policy.pool:
-                    return
-            turns = remaining
+        return Gathered(found.parse, options, stream.bits(), fold_of(group)), found
 
     def _pools(self, batch: Sequence[_Row], epoch: int) -> list[_Pool | None]:
         """What each caption's negatives are drawn from; None for one that cannot be used."""
@@ -496,9 +409,7 @@ class Negator:
             if known is None:
                 yield _error(row.text)
                 continue
-            pool, choices, note = next(made)
-            (parse, options, _, _), found, context = pool
-            folded = fold(parse.text)
+            ((parse, options, _, _), found), choices, note = next(made)
             for choice in choices:
                 scores = {"lm_gap": choice.lm_gap, "blind": choice.blind}
                 if choice.scorer is not None:
@@ -508,21 +419,21 @@ class Negator:
                 option = options[choice.number]
                 if choice.forced:
                     option = option._replace(verdict=replace(option.verdict, weight=option.verdict.weight / 2))
-                self._emit(found, parse, folded, context, option, scores)
-            self._positives(found, parse, folded, context, self._stream(row, epoch))
+                self._finder.file(found, option, scores)
+            self._finder.reword(found, self._stream(row, epoch))
             if len(found.negatives) >= self.k:
-                yield found.result(parse.text, "ok", note)
+                yield found.result("ok", note)
                 continue
             reason = "no noun phrase found"
             if options:
                 reason = "the rest would give itself away" if len(options) >= self.k else "too few edits apply"
             elif parse.phrases:
                 reason = "too few edits apply"
-            yield found.result(parse.text, "partial" if found.negatives else "none", note or reason)
+            yield found.result("partial" if found.negatives else "none", note or reason)
 
     def _choices(self, pools: Sequence[_Pool]) -> Sequence[list[Choice]]:
         """What is drawn from each pool."""
-        gathered = [each for each, _, _ in pools]
+        gathered = [each for each, _ in pools]
         rescore = None if self._selector is None else partial(self._selector, text=self.option_text(gathered))
         if self.pooled:
             return self.blinder.weigh(gathered, self.model, rescore)
@@ -542,78 +453,23 @@ class Negator:
         """
         out, choices, notes = list(pools), list(drawn), [""] * len(pools)
         if proposer.mode == "only":
-            out = [(gathered._replace(options=()), found, context) for gathered, found, context in out]
+            out = [(gathered._replace(options=()), found) for gathered, found in out]
             choices = [[] for _ in out]
-            for _, found, _ in out:
+            for _, found in out:
                 found.rejected.clear()
         short = [n for n, each in enumerate(choices) if proposer.mode != "fill" or len(each) < self.k]
-        begun = [
-            _Begun(out[n][0].parse, out[n][1], out[n][2], self._stream(rows[n], epoch), self.k - len(choices[n]))
-            for n in short
+        asked = [
+            _Asked(out[n][1], self._stream(rows[n], epoch), self.k - len(choices[n]), rows[n].image) for n in short
         ]
-        for n, proposed in zip(short, self._ask(proposer, begun, [rows[n] for n in short]), strict=True):
-            gathered, found, context = out[n]
+        for n, said in zip(short, self._ask(proposer, asked), strict=True):
+            gathered, found = out[n]
             seen = {option.candidate.splices for option in gathered.options}
-            new = [option for option in proposed.options if option.candidate.splices not in seen]
-            out[n] = gathered._replace(options=(*gathered.options, *new)), found, context
-            notes[n] = proposed.note
+            new = [option for option in said.options if option.candidate.splices not in seen]
+            out[n] = gathered._replace(options=(*gathered.options, *new)), found
+            notes[n] = said.note
         for n, each in zip(short, self._choices([out[n] for n in short]), strict=True):
             choices[n] = each
         return out, choices, notes
-
-    def _positives(self, found: _Found, parse: Parse, folded: str, context: Context, stream: Stream) -> None:
-        """Fill up with the rewordings that leave the caption true, kinds taking turns; once."""
-        if found.reworded or len(found.positives) >= self._most_positives:
-            return
-        found.reworded = True
-        turns: Iterable[Turn] = self._schedule.positives(parse, stream)
-        while turns:
-            remaining = []
-            for turn in turns:
-                for active, candidate in turn:
-                    verdict = judge(parse, candidate, context)
-                    emitted = len(found.positives)
-                    if verdict.kind == "reject":
-                        found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
-                        continue
-                    self._emit(found, parse, folded, context, Option(active.rule, candidate, verdict), {})
-                    if len(found.positives) == self._most_positives:
-                        return
-                    if len(found.positives) > emitted:
-                        remaining.append(turn)
-                        break
-            turns = remaining
-
-    def _emit(
-        self,
-        found: _Found,
-        parse: Parse,
-        folded: str,
-        context: Context,
-        option: Option,
-        scores: Mapping[str, float],
-    ) -> bool:
-        """Realise an option and file it; whether a negative came of it."""
-        rule, candidate, verdict, _, generator = option
-        edits, text = realise(self.lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle")
-        surface = check_surface(folded, text, context)
-        if surface is not KEEP:
-            found.rejected.append(self._rejection(parse, rule, candidate, surface.reason))
-            return False
-        similarity = Levenshtein.normalized_similarity(parse.text, text)
-        negative = Negative(
-            text, rule.name, rule.category, edits, {"similarity": similarity, **scores}, generator, verdict.weight
-        )
-        if verdict.kind == "positive":
-            if len(found.positives) < self._most_positives:
-                found.positives.append(negative)
-            return False
-        found.negatives.append(negative)
-        return True
-
-    def _rejection(self, parse: Parse, rule: Rule, candidate: Candidate, reason: str) -> Rejection:
-        text = realise(self.lexicon, parse, candidate.splices)[1] if self._explain else ""
-        return Rejection(text, rule.name, rule.category, reason)
 
 
 class _Row(NamedTuple):
@@ -624,30 +480,16 @@ class _Row(NamedTuple):
     image: Any = None
 
 
-@dataclass(slots=True)
-class _Found:
-    """What has come of a caption so far."""
-
-    negatives: list[Negative] = field(default_factory=list)
-    positives: list[Negative] = field(default_factory=list)
-    rejected: list[Rejection] = field(default_factory=list)
-    reworded: bool = False
-
-    def result(self, text: str, status: Status, reason: str) -> Result:
-        return Result(text, tuple(self.negatives), tuple(self.positives), tuple(self.rejected), status, reason)
+_Pool = tuple[Gathered, Found]
 
 
-_Pool = tuple[Gathered, _Found, Context]
+class _Asked(NamedTuple):
+    """A caption that a proposer is asked about, `wanted` negatives short."""
 
-
-class _Begun(NamedTuple):
-    """A caption that a proposer may be asked for; `short` of so many negatives, or -1: count those found."""
-
-    parse: Parse
-    found: _Found
-    context: Context
+    found: Found
     stream: Stream
-    short: int = -1
+    wanted: int
+    image: Any
 
 
 def _kept_as(row: _Row) -> _Row:
