@@ -459,7 +459,13 @@ class Negator:
                 found.rejected.clear()
         short = [n for n, each in enumerate(choices) if proposer.mode != "fill" or len(each) < self.k]
         asked = [
-            _Asked(out[n][1], self._stream(rows[n], epoch), self.k - len(choices[n]), rows[n].image) for n in short
+            _Asked(
+                out[n][1],
+                self._stream(rows[n], epoch),
+                self.k - len(choices[n]) if proposer.mode == "fill" else self.k,
+                rows[n].image,
+            )
+            for n in short
         ]
         for n, said in zip(short, self._ask(proposer, asked), strict=True):
             gathered, found = out[n]
