@@ -55,13 +55,13 @@ ARMS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def make_pool(folder: Path, name: str, images: int, start: int) -> Path:
+def make_pool(folder: Path, name: str, images: int, start: int, blindness: str) -> Path:
     """Pictures with three captions each, and up to 32 candidates a caption."""
     scenes, pool = folder / f"{name}.parquet", folder / f"{name}.pool.parquet"
     if not pool.exists():
         pq.write_table(table(images, start=start, siblings=3, side=SIDE), scenes, compression="zstd")
         command = [sys.executable, "-m", "negagen", "generate", str(scenes), "-o", str(pool), "--pool", "32"]
-        subprocess.run([*command, "--quiet"], check=True)
+        subprocess.run([*command, "--quiet", "--blindness", blindness], check=True)
     return pool
 
 
@@ -144,13 +144,15 @@ def tuned(pool: Path, folder: Path, arm: str, seed: int, epochs: int) -> tuple[P
     return output / "model", time.process_time() - began
 
 
-def scenes(folder: Path, images: int, seeds: int, epochs: int) -> dict[str, Any]:
+def scenes(
+    folder: Path, images: int, seeds: int, epochs: int, blindness: str, arms: list[str]
+) -> dict[str, Any]:  # fmt: skip
     """The experiment on the small world."""
     folder.mkdir(parents=True, exist_ok=True)
-    train = make_pool(folder, "train", images, 2_000_000)
-    held = make_pool(folder, "held", 300, 3_000_000)
+    train = make_pool(folder, "train", images, 2_000_000, blindness)
+    held = make_pool(folder, "held", 300, 3_000_000, blindness)
     exam = make_exam(training_captions(1500), each=120, retrieval=200, portraits=1, side=SIDE)
-    found: dict[str, Any] = {"pictures": images, "epochs": epochs, "seeds": seeds, "arms": {}}
+    found: dict[str, Any] = {"pictures": images, "epochs": epochs, "seeds": seeds, "blindness": blindness, "arms": {}}
     before, scored = fooled(TINY, held, folder)
     found["candidates"] = {"all": before.negatives.scored} | {
         name: one.scored for name, one in before.categories.items()
@@ -158,7 +160,7 @@ def scenes(folder: Path, images: int, seeds: int, epochs: int) -> dict[str, Any]
     found["truth"] = truth(scored)
     found["mining"] = cold(held)
     found["arms"]["before"] = [{"fools": shares(before), **asked(exam, TINY)}]
-    for arm in ARMS:
+    for arm in arms:
         found["arms"][arm] = []
         for seed in range(seeds):
             model, seconds = tuned(train, folder, arm, seed, epochs)
@@ -241,6 +243,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--blindness", choices=("balanced", "off"), default="balanced", help="of the pools")
+    parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--speed", action="store_true", help="time mining instead")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
@@ -259,7 +263,10 @@ def main() -> None:
         results["speed"] = [*kept, found]
         print(json.dumps(found, indent=1))
     else:
-        results["scenes"] = scenes(given.work, given.images, given.seeds, given.epochs)
+        arms = given.arms.split(",")
+        results[f"scenes, blindness {given.blindness}"] = scenes(
+            given.work / given.blindness, given.images, given.seeds, given.epochs, given.blindness, arms
+        )
     given.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
