@@ -247,8 +247,8 @@ def told(results: Sequence[Result], captions: Captions) -> dict[str, Any]:
 
 
 def attacked(rows: Sequence[tuple[str, str, Any]]) -> dict[str, Any]:
-    """Blind accuracy by each attack, with its interval; nothing for fewer than 20 negatives."""
-    if len(rows) < 20:
+    """Blind accuracy by each attack, with its interval; nothing for fewer than 10 negatives."""
+    if len(rows) < 10:
         return {"pairs": len(rows)}
     pairs = Pairs.of([one for one, _, _ in rows], [other for _, other, _ in rows], groups=[g for _, _, g in rows])
     return {"pairs": len(rows), "blind": {attack.name: attack.overall.to_json() for attack in run_attacks(pairs)}}
