@@ -130,7 +130,8 @@ def tuned(pool: Path, folder: Path, arm: str, seed: int, epochs: int) -> tuple[P
     """A model tuned on the pool, and the seconds that took."""
     settings = {
         "optimizer.epochs": str(epochs), "optimizer.lr": "2e-4", "optimizer.warmup": "20", "batch.size": "64",
-        "model.precision": "fp32", "patching.alpha": "none", **ARMS[arm],
+        "model.precision": "fp32", "patching.alpha": "none", "loss.own.weight": "0.5", "loss.retention.weight": "0.5",
+        **ARMS[arm],
     }  # fmt: skip
     output = folder / f"{arm.replace(' ', '-')}-{seed}"
     began = time.process_time()
