@@ -112,6 +112,7 @@ main(sys.argv[2:])
         ("torch", "torch", "train", "patch one two -o out --alpha 1"),
         ("PIL", "pillow", "train", "finetune {file} --model one -o out"),
         ("torch", "torch", "train", "evaluate one -b generic:{file}"),
+        ("torch", "torch", "train", "mine one {file} -o hard.parquet"),
     ],
 )
 def test_a_missing_extra_is_named(tmp_path: Path, module: str, package: str, extra: str, command: str) -> None:
