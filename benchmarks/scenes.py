@@ -30,9 +30,9 @@ RECIPES: Final = ("clip", "negclip", "tsvlc", "ce-clip", "clic", "fsc-clip", "ne
 LEAKY: Final = ("negclip", "negagen")
 VARIANTS: Final[tuple[dict[str, str], ...]] = (
     {},
+    {"loss.own.weight": "2.0"},
     {"loss.own.weight": "1.0"},
-    {"loss.own.weight": "1.0", "loss.retention.weight": "0.2"},
-    {"loss.own.weight": "1.0", "loss.hard-positive.weight": "0.5", "loss.retention.weight": "0.2"},
+    {"loss.own.weight": "1.0", "loss.retention.weight": "0.5"},
 )
 TUNING_SEED: Final = 100
 

@@ -3,7 +3,7 @@
     python -m benchmarks.scenes_report benchmarks/results/scenes.json --plots docs/scenes
 
 Prints Markdown; draws four pictures: the pre-training, composition by recipe, the patching curves, and what leaky
-negatives do where the true caption is the less likely text.
+negatives do where the true caption is the less likely text, and to looks never seen.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ COLUMNS: Final = (
     ("colours", "colours"),
 )  # fmt: skip
 CLOVE: Final = 0.6
+WORDING: Final = ("swap_att", "swap_obj", "replace_obj", "replace_att", "replace_rel", "held_out_swap_att")
+COMPARED: Final = ("before", "clip", "negclip", "negclip, leaky", "negagen", "negagen, leaky")
 
 
 def rows(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -69,6 +71,10 @@ def markdown(results: Mapping[str, Any]) -> str:
     lines += ["", "| by category | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for name, scores in found.items():
         cells = [spread([one["accuracy"][key] for one in scores]) for key in names]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "| true caption less likely | " + " | ".join(WORDING) + " |", "|---" * (len(WORDING) + 1) + "|"]
+    for name in (name for name in COMPARED if name in found):
+        cells = [spread([one["implausible_by"].get(key, np.nan) for one in found[name]]) for key in WORDING]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -118,18 +124,38 @@ def draw(results: Mapping[str, Any], folder: Path) -> None:
     axes.set_title("from the base to each tuned model", fontsize=9)
     saved(figure, "patching.svg")
 
-    figure, axes = pyplot.subplots(figsize=(5.5, 3))
-    shown = [
-        name for name in ("before", "clip", "negclip", "negclip, leaky", "negagen", "negagen, leaky") if name in found
-    ]
-    for offset, key, label in ((-0.2, "plausible", "true caption likelier"), (0.2, "implausible", "less likely")):
-        means = [100 * float(np.mean([one[key] for one in found[name]])) for name in shown]
-        axes.bar(np.arange(len(shown)) + offset, means, 0.38, label=label)
-    axes.set_xticks(range(len(shown)), shown, rotation=20, fontsize=7)
-    axes.set_ylim(40, None)
+    figure, axes = pyplot.subplots(figsize=(7, 3))
+    shown = [name for name in COMPARED if name in found]
+    for place, name in enumerate(shown):
+        means = [
+            100 * float(np.mean([one["implausible_by"].get(key, np.nan) for one in found[name]])) for key in WORDING
+        ]
+        offset = 0.8 * (place - (len(shown) - 1) / 2) / len(shown)
+        axes.bar(
+            np.arange(len(WORDING)) + offset,
+            means,
+            0.8 / len(shown),
+            label=name,
+            hatch="//" if "leaky" in name else None,
+        )
+    axes.axhline(50, color="black", linewidth=0.6)
+    axes.set_xticks(range(len(WORDING)), [name.replace("_", " ") for name in WORDING], fontsize=7)
+    axes.set_ylim(30, 108)
     axes.set_ylabel("right, %")
-    axes.legend(fontsize=7)
+    axes.set_title("true caption the less likely text", fontsize=9)
+    axes.legend(fontsize=6, ncols=3)
     saved(figure, "wording.svg")
+
+    figure, axes = pyplot.subplots(figsize=(5, 3))
+    history = results["pretraining"]
+    steps = [0, *(record["step"] for record in history)]
+    for key, start in (("retrieval", 0.0), ("swap_att", 0.5), ("swap_obj", 0.5), ("replace_rel", 0.5)):
+        values = [record["scores"].get(key, record["scores"]["accuracy"].get(key)) for record in history]
+        axes.plot(steps, [100 * start, *(100 * value for value in values)], "-o", ms=3, label=key.replace("_", " "))
+    axes.set_xlabel("step of the pre-training")
+    axes.set_ylabel("R@1, and right, %")
+    axes.legend(fontsize=7)
+    saved(figure, "pretraining.svg")
 
 
 def main() -> None:

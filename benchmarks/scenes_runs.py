@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -149,7 +149,7 @@ def fine_tune(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tenths(values: list[float | None]) -> list[float | None]:
+def _tenths(values: Sequence[float | None]) -> list[float | None]:
     """Means of ten equal stretches, None where there are no negatives."""
     means: list[float | None] = []
     for start in range(10):

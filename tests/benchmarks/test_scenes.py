@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.scenes_report import markdown, rows, spread
-from benchmarks.scenes_runs import Run, chosen_alpha, overrides_of
+from benchmarks.scenes_runs import Run, _tenths, chosen_alpha, overrides_of
 from benchmarks.scenes_truth import measure
 from examples.scenes.graph import Scene, Thing
 from negagen.train.recipe import load_recipe
@@ -18,7 +18,8 @@ SCENE = Scene(
 
 def _scores(mean: float, retrieval: float) -> dict[str, Any]:
     names = ("mean", "swap", "held_out", "consistent_mean", "plausible", "implausible", "nouns", "colours")
-    return {**dict.fromkeys(names, mean), "retrieval": retrieval, "accuracy": {"swap_att": mean}}
+    by = {"swap_att": mean}
+    return {**dict.fromkeys(names, mean), "retrieval": retrieval, "accuracy": by, "implausible_by": by}
 
 
 def _point(mean: float, retrieval: float) -> dict[str, Any]:
@@ -55,6 +56,12 @@ def test_the_report_tells_seeds_apart() -> None:
 
 def vars_of(run: Run) -> dict[str, Any]:
     return {"name": run.name, "recipe": run.recipe, "data": run.data, "seed": run.seed}
+
+
+def test_own_accuracy_is_told_in_tenths_and_not_where_there_are_no_negatives() -> None:
+    assert _tenths([0.5] * 10 + [1.0] * 10)[4:6] == [0.5, 1.0]
+    assert _tenths([None] * 20) == [None] * 10
+    assert _tenths([0.5, 1.0]) == [None] * 4 + [0.5] + [None] * 4 + [1.0]
 
 
 def test_truth_of_what_was_generated_is_counted() -> None:
