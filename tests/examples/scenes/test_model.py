@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.lib.format import open_memmap
+from safetensors.torch import load_file
 
 from examples.scenes.captions import captions, keywords
 from examples.scenes.demo import BASE
@@ -75,6 +76,23 @@ def test_pre_training_lowers_the_loss_and_is_its_seed(tmp_path: Path) -> None:
     ids, mask = tokens(marks, ["A red cup on a table", "A dog"])
     features = text_features(model, ids, mask)
     assert torch.allclose(features.norm(dim=-1), torch.ones(2), atol=1e-5)
+
+
+def test_shuffled_captions_keep_their_words_and_checkpoints_are_kept(tmp_path: Path) -> None:
+    said = "Two red cups on a table, and a big hat."
+    shuffled = keywords(said, np.random.default_rng(0))
+    assert sorted(shuffled.split()) == sorted("two red cups on a table and a big hat".split())
+    assert shuffled != "two red cups on a table and a big hat"
+    for share in (0.0, 1.0):
+        pretrain(
+            tmp_path / f"{share}", preset="speck", images=16, steps=2, batch=8, every=1, cache=tmp_path / "drawn",
+            shuffled=share, keep=tmp_path / f"{share}" / "kept",
+        )  # fmt: skip
+    kept = [load_file(tmp_path / f"{share}" / "kept" / "2.safetensors") for share in (0.0, 1.0)]
+    final, _ = load(tmp_path / "1.0")
+    name = "text_model.embeddings.token_embedding.weight"
+    assert torch.equal(kept[1][name], final.state_dict()[name].half())
+    assert not torch.equal(kept[0][name], kept[1][name])
 
 
 def test_the_trainer_loads_it_and_sees_the_same(tmp_path: Path) -> None:
