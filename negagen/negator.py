@@ -119,11 +119,14 @@ class Negator:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Parser and lexicon are made anew where the negator is unpickled: Spark, datasets and worker processes do.
+        if self._proposer is not None:
+            raise TypeError("a negator with a proposer stays in its process: what it may ask is decided in one place")
         return _build, (self._arguments,)
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items() if value is not None)
-        return f"Negator({given})"
+        beside = "" if self._proposer is None else f".proposing_by({self._proposer!r})"
+        return f"Negator({given}){beside}"
 
     def drawing_by(self, model: str | Path) -> Negator:
         """This negator with the model of another file; it takes over what `gathered` was to keep."""
@@ -469,9 +472,11 @@ class Negator:
         ]
         for n, said in zip(short, self._ask(proposer, asked), strict=True):
             gathered, found = out[n]
-            seen = {option.candidate.splices for option in gathered.options}
-            new = [option for option in said.options if option.candidate.splices not in seen]
-            out[n] = gathered._replace(options=(*gathered.options, *new)), found
+            # The rules' own come first, so that their noise stays what it was.
+            options = {option.candidate.splices: option for option in gathered.options}
+            for option in said.options:
+                options.setdefault(option.candidate.splices, option)
+            out[n] = gathered._replace(options=(*options.values(),)), found
             notes[n] = said.note
         for n, each in zip(short, self._choices([out[n] for n in short]), strict=True):
             choices[n] = each

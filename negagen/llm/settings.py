@@ -105,14 +105,14 @@ class LanguageSettings:
 
 
 class LanguageModel(AbstractContextManager["LanguageModel"]):
-    """The model of a run, open: its back end and its cache.
+    """The model of a run to `output`, open: its back end and its cache.
 
     On entering, a model that has not answered before for this cache is asked for a word.
 
     Raises `LanguageModelError` if a package is missing, or the model cannot be loaded or does not answer.
     """
 
-    def __init__(self, settings: LanguageSettings, output: Path) -> None:
+    def __init__(self, settings: LanguageSettings, output: Path = Path("negagen")) -> None:
         self.settings = settings
         self.path = settings.cache_beside(output)
         self.usage = Usage()
@@ -143,7 +143,7 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
     ) -> None:
         self._open.close()
 
-    def negator(self, rules: Negator, work: object, tell: Callable[[Usage], None] | None = None) -> Negator:
+    def negator(self, rules: Negator, work: object = "", tell: Callable[[Usage], None] | None = None) -> Negator:
         """`rules` with this model beside them; `work` tells inputs apart, each of which has the whole budget.
 
         `tell` is called after each answer.
