@@ -168,18 +168,17 @@ def killed(captions: Path, out: Path, server: FaultyServer, after: int) -> None:
     process.wait()
 
 
-@pytest.mark.parametrize("after", [5, 70])
-def test_a_killed_run_repeats_nothing_and_gives_the_same(run: Run, serve: Serve, captions: Path, after: int) -> None:
+def test_a_killed_run_repeats_nothing_and_gives_the_same(run: Run, serve: Serve, captions: Path) -> None:
     slow = serve(lambda before, body: Reply(body=write(before, body).body, delay=0.02))
     out, whole = captions.with_name("o.parquet"), captions.with_name("whole.parquet")
-    killed(captions, out, slow, after)
+    killed(captions, out, slow, 70)
     assert not out.exists()
     before = len(slow.received)
     more = ("--llm-mode", "mix", "--llm-verify", "--llm-concurrency", 3)
     assert run("generate", captions, "-o", out, *asked(slow, *more)).code == 0
     again = {what: times for what, times in slow.asked().items() if times > 1}
     assert len(again) <= 3  # those that were under way
-    assert len(slow.received) > before
+    assert len(slow.received) > before >= 70
     fresh = serve(write)
     run("generate", captions, "-o", whole, *asked(fresh, *more))
     assert out.read_bytes() == whole.read_bytes()
