@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from negagen.llm.desk import Desk
@@ -56,7 +56,8 @@ class ChatFiller:
                     yield from ((n, UNREADABLE) for n in group)
                     continue
                 for at, n in enumerate(group):
-                    yield n, reading.proposals.get(at, ())[: max(1, slots[n].wanted)]
+                    said = reading.proposals.get(at, ())[: max(1, slots[n].wanted)]
+                    yield n, [replace(each, echoes=chosen.echoes(slots[n], each.replacement)) for each in said]
 
     def close(self) -> None:
         self.desk.close()

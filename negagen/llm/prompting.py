@@ -68,12 +68,22 @@ class Prompt:
         self._template = environment.from_string(source)
         self._shown: int = document["shown"]
         self._exemplars: list[Mapping[str, Any]] = document[_SHOWN_AS.get(name, name)]
+        self._things = _things(self._exemplars)
         self._beginnings: dict[int, tuple[Message, ...]] = {}
         self.version = self._block("version", {})
 
     def messages(self, seed: int, rotation: int, **question: Any) -> tuple[Message, ...]:
         """The conversation that ends with this question; `rotation` counts from 0 to `ROTATIONS` - 1."""
         return (*self._beginning(seed, rotation), Message("user", self._block("user", question)))
+
+    def echoes(self, slot: Slot, replacement: str) -> bool:
+        """Whether a replacement is a thing out of the exemplars: small models repeat these wherever they are asked.
+
+        Numbers, qualities and places, and other names of a thing, are too few for such a repetition to say anything.
+        """
+        words = replacement.lower().split()
+        asked = slot.role == "object" and not slot.positive
+        return asked and bool(words) and words[-1].removesuffix("s") in self._things
 
     def _beginning(self, seed: int, rotation: int) -> tuple[Message, ...]:
         key = key_of("exemplars", self.name, seed, rotation)
@@ -135,6 +145,16 @@ def _as_shown(exemplar: Mapping[str, Any]) -> dict[str, Any]:
         out["edits"] = [{"why_false": "", "plausible": True, **edit} for edit in exemplar["edits"]]
         out["wanted"] = 1
     return out
+
+
+def _things(exemplars: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """What the exemplars put in the place of things, in lower case, without a plural's "s"."""
+    return frozenset(
+        str(edit["replacement"]).lower().removesuffix("s")
+        for exemplar in exemplars
+        for edit in exemplar.get("edits", ())
+        if exemplar["spans"][edit["span"] - 1][1] == "object"
+    )
 
 
 def _quoted(value: object) -> str:

@@ -76,12 +76,13 @@ class Slot:
 class Proposal:
     """What a model would put in a slot, as it said it: not yet checked in any way.
 
-    `plausible` is whether it finds that a photo may well show the result.
+    `plausible` is whether it finds that a photo may well show the result; one that `echoes` repeats what it was shown.
     """
 
     replacement: str
     why_false: str = ""
     plausible: bool = True
+    echoes: bool = False
 
 
 class Filler(Protocol):

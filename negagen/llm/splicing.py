@@ -44,6 +44,7 @@ LONG: Final = Refusal("model: longer than a span")
 NAME: Final = Refusal("model: a proper name")
 SAME: Final = Refusal("model: what stands there already")
 IMPLAUSIBLE: Final = Refusal("model: implausible, it says itself")
+ECHO: Final = Refusal("model: repeats an exemplar")
 KIND: Final[Mapping[str, Refusal]] = MappingProxyType(
     {
         "object": Refusal("model: no noun, or more than one"),
@@ -75,6 +76,8 @@ def candidates(
         placed = _Placed.of(next(parsed), slot.start, slot.start + len(text))
         if placed is None:
             out.append(KIND[slot.role])
+        elif proposal.echoes:
+            out.append(ECHO)
         elif not proposal.plausible:
             out.append(IMPLAUSIBLE)
         else:

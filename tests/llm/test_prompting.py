@@ -79,6 +79,16 @@ def test_exemplars_ask_for_spans_and_answer_with_what_passes(exemplar: dict[str,
             assert not isinstance(made, Refusal), (said, made)
 
 
+def test_things_out_of_the_exemplars_are_known_again() -> None:
+    for echo in ("juggler", "Nurses", "a shed"):
+        assert prompt("negative").echoes(slot(), echo)
+    for other in ("cat", "", "juggling", "five", "crowded"):
+        assert not prompt("negative").echoes(slot(), other)
+    rewording = Slot("A couch", 2, 7, "paraphrase", "object", 1, 2, "couch")
+    assert not prompt("positive").echoes(rewording, "sofa")
+    assert not prompt("verify").echoes(slot(), "nurse")
+
+
 def test_an_exemplar_of_each_kind_abstains_somewhere() -> None:
     for name in ("negative", "positive"):
         assert any(len(each["edits"]) < len(each["spans"]) for each in EXEMPLARS[name])

@@ -87,6 +87,12 @@ def test_what_the_model_finds_implausible_is_refused() -> None:
     assert made("A dog on a bench", "dog", "fox", plausible=False) == "model: implausible, it says itself"
 
 
+def test_what_the_model_was_shown_is_refused() -> None:
+    parse, slot = slot_at("A dog on a bench", "dog")
+    (said,) = candidates(LEXICON, PARSER, [(parse, slot, Proposal("fox", echoes=True))])
+    assert said == Refusal("model: repeats an exemplar")
+
+
 @given(st.text(max_size=60))
 def test_whatever_is_proposed_changes_its_span_alone(replacement: str) -> None:
     text = "A brown dog chasing a cat near a tree"
