@@ -29,7 +29,7 @@ from examples.scenes.asking import make_exam, training_captions
 from examples.scenes.encode import Questions, load
 from examples.scenes.make import table
 from negagen.data import Inputs
-from negagen.train.loop import Job, finetune
+from negagen.train.loop import Job, Progress, finetune
 from negagen.train.recipe import load_recipe
 
 BASE: Final = Path(__file__).parent / "tiny"
@@ -103,9 +103,15 @@ def _tuned(recipe: str, negatives: Path, given: argparse.Namespace) -> Path:
         Job(
             inputs=Inputs([negatives]), model=str(BASE), output=folder, recipe=load_recipe(recipe, settings),
             cache=given.output / "cache", held_out=0.0, workers=1, device="cpu", save_every=10**9, keep=1,
-        )
+        ),
+        _say,
     )  # fmt: skip
     return folder / "model"
+
+
+def _say(progress: Progress) -> None:
+    if progress.phase == "training" and progress.step % 30 == 0:
+        print(f"  step {progress.step} of {progress.steps}, loss {progress.loss:.2f}", flush=True)
 
 
 def _inner(value: Any, key: str) -> Any:
