@@ -80,11 +80,12 @@ def mine(
     image_id_column: Annotated[
         str | None, typer.Option(help="Column that tells which captions show one picture.", show_default=False)
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")] = False,
     picture: Annotated[
         Path | None, typer.Option("--plot", help="Write what fools the model as a picture, SVG.", show_default=False)
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing table.")] = False,
 ) -> None:
     """Score every candidate of a pool with a model, and keep those that fool it.
 
@@ -100,25 +101,26 @@ def mine(
     from transformers.utils import logging
 
     from negagen.data import Inputs, default_cache
-    from negagen.errors import InputError, OutputError
+    from negagen.errors import InputError
     from negagen.mining import Keep
     from negagen.mining import mine as run
+    from negagen.mining.checking import check_outputs, check_pool
     from negagen.mining.similarities import Scorer
     from negagen.train.distributed import process_group, world_size
     from negagen.train.models import load
 
     keep = Keep(hardest is None if fools is None else fools, hardest, below, quota)
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists: choose another -o PATH, or replace it with --overwrite.")
+    inputs = Inputs([pool], images, caption_column, image_column, image_id_column)
+    check_outputs({"-o": output, "--feedback": feedback, "--plot": picture}, inputs, overwrite=overwrite)
+    check_pool(inputs)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with process_group(device) as chosen:
         if world_size() > 1:
             raise InputError("mining is the work of one process: start it without torchrun.")
         scorer = Scorer(load(model, device=chosen), batch_size, precision == "bf16", workers)
-        inputs = Inputs([pool], images, caption_column, image_column, image_id_column)
         mined = run(
             scorer, inputs, output, keep, cache=cache or default_cache(), max_bad=max_bad, feedback=feedback,
-            tell=_tell(), told=model,
+            tell=None if quiet else _tell(), told=model,
         )  # fmt: skip
     if picture is not None:
         from negagen.atomic import written_aside
@@ -130,6 +132,8 @@ def mine(
         from negagen.cli.console import print_json
 
         print_json(mined.to_json())
+        return
+    if quiet:
         return
     from negagen.cli.console import console
 

@@ -65,6 +65,16 @@ def read(inputs: Inputs) -> Read:
     return Read(replace(found.data, fingerprint=fingerprint), found.pictures)
 
 
+def check(inputs: Inputs) -> None:
+    """Raise what `read` would of files, columns and a table without rows, before it reads them: looks at footers (text
+    files have none: they are read once)."""
+    if tars.are_tars(inputs.files):
+        return
+    _described(inputs)
+    if inputs.images is not None and inputs.images.is_file():
+        open_source([str(inputs.images)])
+
+
 def read_texts(files: Sequence[str | Path], caption_column: str | None = None) -> TrainingSet:
     """Captions, negatives and positives of `files` without pictures, a row for each of theirs (of a flat file: for each
     caption). What a caption is in is its group, where the file has no `image_id`.
@@ -99,12 +109,16 @@ def _digests(source: Source) -> dict[str, str]:
     return {file.path: file.digest for file in source.files}
 
 
-def _from_tables(inputs: Inputs) -> Read:
+def _described(inputs: Inputs) -> tuple[Source, Layout]:
     source = open_source(inputs.files)
     if source.rows == 0:
         raise DataError(f"{source} has no rows.")
+    return source, layout_of(source, inputs, "joined" if _joined(inputs) else None)
+
+
+def _from_tables(inputs: Inputs) -> Read:
+    source, layout = _described(inputs)
     joined = _joined(inputs)
-    layout = layout_of(source, inputs, "joined" if joined else None)
     found = gather(_rows(source, layout), str(source), merge=layout.kind == "flat")
     found = replace(found, data=replace(found.data, columns=tuple(source.schema.names)))
     if joined and inputs.images is not None:

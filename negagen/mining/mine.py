@@ -7,20 +7,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from negagen.batch.readers import InputFile, survey
 from negagen.data.difficulty import Feedback
 from negagen.data.feedback_file import save_feedback
 from negagen.data.layouts import Inputs
 from negagen.data.prepared import Tell
 from negagen.data.preparing import prepare
-from negagen.data.ragged import is_lists
 from negagen.data.tokens import HuggingFaceTokenizer
-from negagen.data.trainingset import TrainingSet, listed
-from negagen.errors import InputError, OutputError
+from negagen.data.trainingset import TrainingSet
+from negagen.mining.checking import check_outputs, check_pool
 from negagen.mining.keeping import Keep, judge
 from negagen.mining.similarities import Scorer
 from negagen.mining.summary import Mined, by_category, by_share, tally
-from negagen.mining.writing import Part, mined_schema, write
+from negagen.mining.writing import Part, write
 
 _DEFAULT = Keep()
 
@@ -47,16 +45,12 @@ def mine(
 
     Raises:
         InputError, DataError: a file, column or picture that cannot be used, or too many that cannot.
-        OutputError: `output` is the pool itself, or cannot be written; or `cache` cannot.
+        OutputError: `output` or `feedback` is an input or the other, or cannot be written; or `cache` cannot. Other
+            files of these names are replaced.
         ResourceError: a batch does not fit into the GPU's memory.
     """
-    pool = _pool(inputs)
-    mined_schema(pool.schema)
-    if output.exists() and output.samefile(pool.path):
-        raise OutputError(f"{output} is the pool itself: write the mined one elsewhere with -o PATH.")
-    for path in (output, feedback):
-        if path is not None and not path.parent.is_dir():
-            raise OutputError(f"{path}: there is no folder {path.parent} to write it to.")
+    check_outputs({"-o": output, "--feedback": feedback}, inputs, overwrite=True)
+    pool = check_pool(inputs)
     model = scorer.model
     prepared = prepare(
         inputs, HuggingFaceTokenizer(model.tokenizer, model.context_length), model.view, cache=cache,
@@ -100,16 +94,3 @@ def _save(path: Path, data: TrainingSet, margins: NDArray[np.float32], captions:
     said = Feedback(len(margins))
     said.margins[:], said.captions[:] = margins, captions[data.negatives.owners()]
     save_feedback(path, data, said)
-
-
-def _pool(inputs: Inputs) -> InputFile:
-    if len(inputs.files) != 1:
-        raise InputError(f"{len(inputs.files)} pools: give one file.")
-    file = survey(Path(inputs.files[0]))
-    field = file.schema.field("negatives") if "negatives" in file.schema.names else None
-    if file.format != "parquet" or field is None or not is_lists(field.type):
-        raise InputError(
-            f"{file.path} has no candidates to score, a Parquet column 'negatives' of texts or of structs with a"
-            f" `text`; its columns are {listed(file.schema.names)}. Make one with `negagen generate --pool 32`."
-        )
-    return file

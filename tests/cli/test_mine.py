@@ -66,3 +66,61 @@ def test_what_is_wrong_is_said(run: Callable[..., Ran], folder: Path) -> None:
     assert ran.code == 2
     assert "has no column 'image' of pictures" in ran.err
     assert not out.exists()
+
+
+def test_nothing_is_lost_to_an_output(run: Callable[..., Ran], folder: Path) -> None:
+    pool, out, link = folder / "pool.parquet", folder / "hard.parquet", folder / "link.parquet"
+    link.hardlink_to(pool)
+    before = pool.read_bytes()
+    # A model that does not exist: all of this is refused before it is looked for.
+    given = ("mine", folder / "nowhere", pool, "--device", "cpu")
+    for option in ("-o", "--feedback", "--plot"):
+        for target in (pool, link):
+            named = {"-o": out, option: target}
+            ran = run(*given, "--overwrite", *(part for pair in named.items() for part in pair))
+            assert (ran.code, ran.err) == (
+                2, f"error: {option} {target} is an input of this run: it would be lost. Give {option} another.\n",
+            )  # fmt: skip
+    for one, other in (("-o", "--feedback"), ("-o", "--plot"), ("--feedback", "--plot")):
+        named = {"-o": out, one: folder / "same", other: folder / "cache" / ".." / "same"}
+        (folder / "cache").mkdir(exist_ok=True)
+        ran = run(*given, "--overwrite", *(part for pair in named.items() for part in pair))
+        assert ran.code == 2
+        assert f"{one} and {other} both name" in ran.err
+    there = folder / "there"
+    there.write_text("mine")
+    for option in ("-o", "--feedback", "--plot"):
+        named = {"-o": out, option: there}
+        ran = run(*given, *(part for pair in named.items() for part in pair))
+        assert (ran.code, ran.err) == (
+            2, f"error: {there} exists: choose another {option} PATH, or replace it with --overwrite.\n",
+        )  # fmt: skip
+    assert (pool.read_bytes(), there.read_text(), out.exists()) == (before, "mine", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "has no rows"),
+        (("--caption-column", "text"), "has no column 'text' of captions"),
+        (("--image-column", "photo"), "has no column 'photo' of pictures"),
+        (("--images", "nowhere"), "no such folder of pictures"),
+    ],
+)
+def test_a_pool_is_checked_before_the_model_is_loaded(
+    run: Callable[..., Ran], folder: Path, options: tuple[str, ...], message: str
+) -> None:
+    pool = folder / "pool.parquet"
+    if not options:
+        pq.write_table(pq.read_table(pool).slice(0, 0), pool)
+    ran = run("mine", folder / "no model", pool, "-o", folder / "hard.parquet", *options)
+    assert ran.code == 2
+    assert message in ran.err
+
+
+def test_quiet(run: Callable[..., Ran], folder: Path) -> None:
+    out = folder / "hard.parquet"
+    given = ("mine", folder / "clip", folder / "pool.parquet", "-o", out, "--device", "cpu", "--workers", 0)
+    ran = run(*given, "--quiet")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert pq.read_metadata(out).num_rows == 40
