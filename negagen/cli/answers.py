@@ -34,9 +34,9 @@ def answers(
     from contextlib import closing
     from itertools import islice
 
-    from negagen.llm.cache import open_existing
+    from negagen.llm.cache import Kept
 
-    with closing(open_existing(file)) as cache:
+    with closing(Kept(file)) as cache:
         found = (each for each in cache.stored() if _wanted(each, containing, unreadable))
         if as_json:
             import json

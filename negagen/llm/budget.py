@@ -1,4 +1,7 @@
-"""What a run may spend: tokens or requests, never exceeded by what can be known beforehand."""
+"""What a run may spend: tokens or requests, never exceeded by what can be known beforehand.
+
+A request counts once, however often a back end has to try it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from negagen.errors import InputError
-from negagen.llm.protocol import Request
+from negagen.llm.protocol import CHARACTERS_A_TOKEN, Request
 
 SPENT: Final = "language model: the budget is spent"
 """The reason of rows that were not asked about any more."""
 
 _FORMAT: Final = re.compile(r"(\d[\d_,]*)\s*(tokens|requests)")
-_CHARACTERS_A_TOKEN: Final = 2
 _TOKENS_A_MESSAGE: Final = 12
 _TOKENS_A_PICTURE: Final = 3_000
 
@@ -60,24 +62,21 @@ class Purse:
         self._reserved += cost
         return True
 
-    @property
-    def waiting(self) -> bool:
-        """Whether anything is under way: settling it may leave more than was thought."""
-        return self._reserved > 0
-
-    def settle(self, request: Request, tokens: int) -> None:
-        """What a request that was let through has cost; 0 tokens for one that failed."""
+    def settle(self, request: Request, tokens: int | None) -> None:
+        """What a request that was let through has cost; None for one that failed, which counts at its dearest."""
         if self._budget is None:
             return
         self._reserved -= self._cost(request)
         self._requests += 1
-        self._tokens += tokens
+        self._tokens += dearest(request) if tokens is None else tokens
 
     def _cost(self, request: Request) -> int:
-        """At most, by a cautious guess of how many characters make a token."""
-        if self._budget is None or self._budget.unit == "requests":
-            return 1
-        letters = sum(len(message.content) for message in request.messages)
-        picture = 0 if request.image is None else _TOKENS_A_PICTURE
-        prompt = letters // _CHARACTERS_A_TOKEN + _TOKENS_A_MESSAGE * len(request.messages) + picture
-        return prompt + request.max_tokens
+        return 1 if self._budget is None or self._budget.unit == "requests" else dearest(request)
+
+
+def dearest(request: Request) -> int:
+    """The tokens of prompt and answer at most, by a cautious guess of how many characters make a token."""
+    letters = sum(len(message.content) for message in request.messages)
+    picture = 0 if request.image is None else _TOKENS_A_PICTURE
+    prompt = -(-letters // CHARACTERS_A_TOKEN) + _TOKENS_A_MESSAGE * len(request.messages) + picture
+    return prompt + request.max_tokens

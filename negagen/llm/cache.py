@@ -1,7 +1,8 @@
 """Every answer that was paid for, in one SQLite file: a run that was killed asks nothing twice.
 
 An answer is found by all that it may depend on: prompt, messages, picture, model, parameters. It is on disk before it
-is used. The raw text stays, for inspection; keys of servers never come near this file.
+is used. The raw text stays, for inspection; keys of servers never come near this file. What is sent is noted before it
+is sent, with the most that it may cost, so that a budget holds for runs that were killed too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS answers (
 );
 CREATE INDEX IF NOT EXISTS answers_run ON answers (run);
 CREATE TABLE IF NOT EXISTS failures (run TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sent (
+    number INTEGER PRIMARY KEY, run TEXT NOT NULL, key TEXT NOT NULL, tokens INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS sent_run ON sent (run);
 CREATE TABLE IF NOT EXISTS spent (run TEXT PRIMARY KEY);
 """
 
@@ -65,7 +69,7 @@ class Cache:
                     f"{path} is no cache of this version of negagen: name another with --llm-cache FILE."
                 )
             self._file.execute("PRAGMA journal_mode=WAL")
-            self._file.execute("PRAGMA synchronous=NORMAL")
+            self._file.execute("PRAGMA synchronous=FULL")
             self._file.executescript(_SCHEMA)
             self._file.execute(f"PRAGMA user_version={_FORMAT}")
         except sqlite3.Error as error:
@@ -93,15 +97,28 @@ class Cache:
             ),
         )  # fmt: skip
 
+    def note_sent(self, run: str, costs: Mapping[str, int]) -> None:
+        """Remember, before they are sent, the requests of these keys with the tokens that each may cost at most."""
+        self._file.execute("BEGIN IMMEDIATE")
+        self._file.executemany(
+            "INSERT INTO sent (run, key, tokens) VALUES (?, ?, ?)", [(run, key, cost) for key, cost in costs.items()]
+        )
+        self._file.execute("COMMIT")
+
+    def note_cost(self, key: str, run: str, tokens: int) -> None:
+        """What the last request of that key has cost in truth."""
+        self._file.execute(
+            "UPDATE sent SET tokens = ? WHERE number = (SELECT max(number) FROM sent WHERE run = ? AND key = ?)",
+            (tokens, run, key),
+        )
+
     def note_failure(self, key: str, run: str, reason: str) -> None:
         """Remember that a request of a run failed; it is asked again if it comes again."""
         self._file.execute("INSERT INTO failures VALUES (?, ?, ?)", (run, key, reason))
 
     def paid(self, run: str) -> tuple[int, int]:
-        """How many requests were answered for a run, and their tokens in all."""
-        row = self._file.execute(
-            "SELECT count(*), coalesce(sum(prompt_tokens + completion_tokens), 0) FROM answers WHERE run = ?", (run,)
-        ).fetchone()
+        """How many requests were sent for a run, and their tokens in all: what has no answer counts at its dearest."""
+        row = self._file.execute("SELECT count(*), coalesce(sum(tokens), 0) FROM sent WHERE run = ?", (run,)).fetchone()
         return int(row[0]), int(row[1])
 
     def knows(self, model: str) -> bool:
@@ -116,6 +133,30 @@ class Cache:
         """Remember that the budget of a run is spent: the same command goes on without asking."""
         self._file.execute("INSERT OR IGNORE INTO spent VALUES (?)", (run,))
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Kept:
+    """The cache at `path`, to be read and never written. Raises `LanguageModelError` if there is none."""
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise LanguageModelError(f"{path} is a folder: name the file of answers in it, such as OUTPUT.llm.sqlite.")
+        if not path.is_file():
+            raise LanguageModelError(f"{path} does not exist: `negagen generate --llm` leaves one beside its output.")
+        # Without a log beside it nobody writes to the file: then not even SQLite's own files need be made.
+        how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+        try:
+            self._file = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", timeout=_WAIT_SECONDS, uri=True)
+            version = self._file.execute("PRAGMA user_version").fetchone()[0]
+            self._file.execute("SELECT 1 FROM answers LIMIT 1")
+        except sqlite3.Error as error:
+            raise LanguageModelError(f"{path} is not a cache of answers ({error}).") from error
+        if version != _FORMAT:
+            raise LanguageModelError(f"{path} is not a cache of answers of this version of negagen.")
+
     def stored(self) -> Iterator[Stored]:
         """Every answer, in the order in which they came."""
         rows = self._file.execute(
@@ -128,20 +169,6 @@ class Cache:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def open_existing(path: Path) -> Cache:
-    """The cache at `path`, which must exist. Raises `LanguageModelError`."""
-    if not path.is_file():
-        raise LanguageModelError(f"{path} does not exist: `negagen generate --llm` leaves one beside its output.")
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
-        try:
-            version = file.execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.Error:
-            version = None
-    if version != _FORMAT:
-        raise LanguageModelError(f"{path} is no cache of this version of negagen.")
-    return Cache(path)
 
 
 def key_of_request(prompt: str, model: str, parameters: Mapping[str, Any], request: Request) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from negagen.errors import LanguageModelError
-from negagen.llm.budget import SPENT, Budget, Purse
+from negagen.llm.budget import SPENT, Budget, Purse, dearest
 from negagen.llm.cache import Cache, key_of_request
 from negagen.llm.protocol import Answer, Backend, Failure, Message, Request
 
@@ -63,22 +63,25 @@ class Usage:
         }
 
 
-def try_out(backend: Backend) -> None:
-    """Ask a model for a word: better to know before the first row than after it that it does not answer.
+def try_out(backend: Backend) -> Answer:
+    """What a model says to a first question: better to know before the first row than after it that it is silent.
 
     Raises `LanguageModelError`.
     """
     request = Request((Message("user", "Say yes."),), None, 8, 0.0, 0)
     for _, answer in backend.answers([request]):
-        if isinstance(answer, Failure):
-            raise LanguageModelError(f"--llm: {backend.name} does not answer: {answer.reason}. Is it the right model?")
+        if isinstance(answer, Answer):
+            return answer
+        raise LanguageModelError(f"--llm: {backend.name} does not answer a first, short question: {answer.reason}.")
+    raise LanguageModelError(f"--llm: {backend.name} does not answer a first, short question.")
 
 
 class Desk:
     """Answers requests: each from the cache, or by the back end, which is then remembered.
 
-    `run` names the run that pays: a run that is begun again goes on with what is left of its budget. `tell` is called
-    after each answer; `usage` is counted on.
+    `run` names the run that pays: a run that is begun again goes on with what is left of its budget, of which failures
+    and what was under way when it was killed are spent. `tried` is an answer that this run has paid for already.
+    `tell` is called after each answer; `usage` is counted on.
 
     A run of `_HOPELESS` failures with no answer between them raises `LanguageModelError`: so does what the back end
     finds pointless.
@@ -93,7 +96,12 @@ class Desk:
         budget: Budget | None = None,
         tell: Callable[[Usage], None] | None = None,
         usage: Usage | None = None,
+        tried: Answer | None = None,
     ) -> None:
+        self.usage = usage or Usage()
+        if tried is not None:
+            cache.note_sent(run, {"": tried.prompt_tokens + tried.completion_tokens})
+            self._count(tried)
         self._backend, self._cache, self._run = backend, cache, run
         self._purse = Purse(budget, *cache.paid(run))
         self._at_once = _AT_ONCE if budget is None else _AT_ONCE_IN_A_BUDGET
@@ -103,7 +111,6 @@ class Desk:
         self._failed: dict[str, Failure] = {}
         # A server that moved is the same server, and its address is nobody else's business.
         self.parameters = {name: value for name, value in backend.parameters().items() if name != "base_url"}
-        self.usage = usage or Usage()
 
     @property
     def name(self) -> str:
@@ -168,6 +175,7 @@ class Desk:
     ) -> Iterator[tuple[int, Answer | Failure]]:
         if not wave:
             return
+        self._cache.note_sent(self._run, {keys[number]: dearest(requests[number]) for number in wave})
         since = time.monotonic()
         for at, answer in self._backend.answers([requests[number] for number in wave]):
             number = wave[at]
@@ -175,15 +183,15 @@ class Desk:
             if isinstance(answer, Answer):
                 self._failed_in_a_row = 0
                 self._cache.keep(keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer)
-                self.usage.asked += 1
-                self.usage.prompt_tokens += answer.prompt_tokens
-                self.usage.completion_tokens += answer.completion_tokens
-                self._purse.settle(requests[number], answer.prompt_tokens + answer.completion_tokens)
+                self._count(answer)
+                tokens = answer.prompt_tokens + answer.completion_tokens
+                self._cache.note_cost(keys[number], self._run, tokens)
+                self._purse.settle(requests[number], tokens)
                 self._told()
                 yield number, answer
             else:
                 self._fail(keys[number], answer)
-                self._purse.settle(requests[number], 0)
+                self._purse.settle(requests[number], None)
                 yield number, self._failed[keys[number]]
             since = time.monotonic()
 
@@ -198,6 +206,11 @@ class Desk:
                 f"{self.name}: the last {_HOPELESS} requests all failed, the last one so: {failure.reason}. What was"
                 f" answered is kept in {self._cache.path.name}: run the same command again to go on."
             )
+
+    def _count(self, answer: Answer) -> None:
+        self.usage.asked += 1
+        self.usage.prompt_tokens += answer.prompt_tokens
+        self.usage.completion_tokens += answer.completion_tokens
 
     def _told(self) -> None:
         if self._tell is not None:

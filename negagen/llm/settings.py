@@ -17,7 +17,7 @@ from negagen.llm.cache import Cache
 from negagen.llm.chatting import ChatFiller, Verifier
 from negagen.llm.desk import Desk, Usage, try_out
 from negagen.llm.prompting import prompt
-from negagen.llm.protocol import Backend
+from negagen.llm.protocol import Answer, Backend
 from negagen.llm.slots import Filler
 from negagen.negator import Negator
 from negagen.proposing import MODES, Mode
@@ -119,6 +119,7 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
         self._open = ExitStack()
         self._chat: tuple[Backend, Cache] | None = None
         self._filler: Filler | None = None
+        self._tried: Answer | None = None
 
     def __enter__(self) -> Self:
         settings = self.settings
@@ -131,9 +132,11 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
                 backend = opened.enter_context(
                     closing(opening(settings.model, base_url=settings.base_url, concurrency=settings.concurrency))
                 )
+                # A model that does not answer leaves no empty file behind.
+                self._tried = None if self.path.exists() else try_out(backend)
                 cache = opened.enter_context(closing(Cache(self.path)))
-                if not cache.knows(backend.name):
-                    try_out(backend)
+                if self._tried is None and not cache.knows(backend.name):
+                    self._tried = try_out(backend)
                 self._chat = backend, cache
             self._open = opened.pop_all()
         return self
@@ -152,7 +155,8 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
         if self._chat is not None:
             backend, cache = self._chat
             run = f"{key_of(rules.fingerprint, work, settings.mode, settings.verify, settings.budget):016x}"
-            desk = Desk(backend, cache, run=run, budget=settings.budget, tell=tell, usage=self.usage)
+            tried, self._tried = self._tried, None  # paid by the first run
+            desk = Desk(backend, cache, run=run, budget=settings.budget, tell=tell, usage=self.usage, tried=tried)
             self._filler = ChatFiller(desk, rules.seed, settings.seeing)
             verifier = Verifier(desk, rules.seed) if settings.verify else None
         if self._filler is None:

@@ -12,7 +12,7 @@ import pytest
 
 from negagen.errors import InputError, LanguageModelError
 from negagen.llm.budget import SPENT, Budget
-from negagen.llm.cache import Cache, key_of_request, open_existing
+from negagen.llm.cache import Cache, Kept, key_of_request
 from negagen.llm.desk import Desk, try_out
 from negagen.llm.protocol import Answer, Failure, Message, Request
 
@@ -118,18 +118,35 @@ def test_a_budget_of_tokens_is_never_exceeded(tmp_path: Path) -> None:
     assert len(backend.asked) * backend.tokens <= 45
 
 
-@pytest.mark.parametrize("kill_after", range(5))
-def test_a_killed_run_spends_what_an_unbroken_one_does(tmp_path: Path, kill_after: int) -> None:
-    whole = desk(tmp_path / "whole.sqlite", Echo(), "45tokens")
-    texts = list("abcdef")
-    expected = told(whole, *texts)
-    broken, backend = desk(tmp_path / "broken.sqlite", Echo(), "45tokens"), Echo()
-    answers = broken.answers("prompt", [request(text) for text in texts])
-    for _ in range(kill_after):
-        next(answers)
-    answers.close()  # type: ignore[attr-defined]
-    broken.close()
-    assert told(desk(tmp_path / "broken.sqlite", backend, "45tokens"), *texts) == expected
+@pytest.mark.parametrize("budget", ["3requests", "45tokens"])
+@pytest.mark.parametrize("kill_after", range(4))
+def test_a_killed_run_spends_no_more_than_an_unbroken_one(tmp_path: Path, kill_after: int, budget: str) -> None:
+    texts, backend = list("abcdef"), Echo()
+    for _ in range(3):  # killed again and again
+        broken = desk(tmp_path / "broken.sqlite", backend, budget)
+        answers = broken.answers("prompt", [request(text) for text in texts])
+        for _ in range(kill_after):
+            next(answers)
+        answers.close()  # type: ignore[attr-defined]
+        broken.close()
+    told(desk(tmp_path / "broken.sqlite", backend, budget), *texts)
+    assert len(backend.asked) <= 3
+    assert len(backend.asked) * backend.tokens <= 45
+
+
+def test_failures_and_the_first_question_are_spent_too(tmp_path: Path) -> None:
+    backend = Echo(fails=("a",))
+    for _ in range(3):
+        first = desk(tmp_path / "c.sqlite", backend, "3requests")
+        said = told(first, "a")
+        first.close()
+    assert (said, len(backend.asked)) == (["!language model: no"], 3)
+    assert told(desk(tmp_path / "c.sqlite", backend, "3requests"), "b") == [f"!{SPENT}"]
+    cache = Cache(tmp_path / "other.sqlite")
+    tried = try_out(backend)
+    other = Desk(backend, cache, run="run", budget=Budget.of("2requests"), tried=tried)
+    assert told(other, "c", "d") == ["<c>", f"!{SPENT}"]
+    assert other.usage.asked == 2
 
 
 @pytest.mark.parametrize(
@@ -150,14 +167,14 @@ def test_a_model_that_only_fails_ends_the_run(tmp_path: Path) -> None:
     backend = Echo(fails=tuple(texts))
     with pytest.raises(LanguageModelError, match="the last 32 requests all failed, the last one so: no"):
         told(desk(tmp_path / "c.sqlite", backend), *texts)
-    with pytest.raises(LanguageModelError, match="does not answer: no"):
+    with pytest.raises(LanguageModelError, match="does not answer a first, short question: no"):
         try_out(Echo(fails=("Say yes.",)))
 
 
 def test_raw_answers_stay(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     told(desk(path, Echo()), "a", "b")
-    stored = list(open_existing(path).stored())
+    stored = list(Kept(path).stored())
     assert sorted((each.question, each.answer.text, each.model) for each in stored) == [
         ("a", "<a>", "echo"), ("b", "<b>", "echo"),
     ]  # fmt: skip
@@ -170,7 +187,27 @@ def test_what_is_no_cache_is_refused(tmp_path: Path) -> None:
     for path in (text, other):
         with pytest.raises(LanguageModelError, match="--llm-cache FILE"):
             Cache(path)
-        with pytest.raises(LanguageModelError, match="no cache"):
-            open_existing(path)
+        with pytest.raises(LanguageModelError, match="not a cache of answers"):
+            Kept(path)
+    (tmp_path / "empty.sqlite").touch()
+    with pytest.raises(LanguageModelError, match="not a cache of answers"):
+        Kept(tmp_path / "empty.sqlite")
     with pytest.raises(LanguageModelError, match="does not exist"):
-        open_existing(tmp_path / "none.sqlite")
+        Kept(tmp_path / "none.sqlite")
+    with pytest.raises(LanguageModelError, match="is a folder"):
+        Kept(tmp_path)
+
+
+def test_looking_at_a_cache_writes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "a #1 ? folder%20"
+    folder.mkdir()
+    first = desk(folder / "c #?.sqlite", Echo())
+    told(first, "a")
+    first.close()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    folder.chmod(0o555)
+    kept = Kept(folder / "c #?.sqlite")
+    assert [each.question for each in kept.stored()] == ["a"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    kept.close()
+    folder.chmod(0o755)

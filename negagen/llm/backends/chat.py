@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from negagen.llm.backends.retrying import TRANSIENT
-from negagen.llm.protocol import Answer, Failure, Request
+from negagen.llm.protocol import CHARACTERS_A_TOKEN, Answer, Failure, Request
 
 Format = Literal["json_schema", "unbounded", "json_object", "none"]
 FORMATS: Final[tuple[Format, ...]] = ("unbounded", "json_schema", "json_object", "none")
@@ -20,7 +20,6 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _BOUNDS: Final = (
     "minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems", "uniqueItems",
 )  # fmt: skip
-_CHARACTERS_A_TOKEN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def image_kind(image: bytes) -> str | None:
 def read(body: bytes, request: Request) -> Answer | Failure | None:
     """The answer in the body of a response with status 200; None if that is no chat completion, or not a whole one.
 
-    Where a server tells no usage, a token is counted for every 4 characters.
+    Where a server tells no usage that is a number, a token is counted for every `CHARACTERS_A_TOKEN` characters.
     """
     try:
         told = json.loads(body)
@@ -142,17 +141,25 @@ def read(body: bytes, request: Request) -> Answer | Failure | None:
         message = choice["message"]
         text = message.get("content") or ""
         finish = str(choice.get("finish_reason") or "stop")
-        usage = told.get("usage") or {}
-        asked = usage.get("prompt_tokens") or sum(len(each.content) for each in request.messages) // _CHARACTERS_A_TOKEN
-        said = usage.get("completion_tokens") or -(-len(text) // _CHARACTERS_A_TOKEN)
         if not isinstance(text, str):
             return None
+        letters = sum(len(each.content) for each in request.messages)
+        asked = _count(told.get("usage"), "prompt_tokens", letters)
+        said = _count(told.get("usage"), "completion_tokens", len(text))
         if not text and finish != "length":
             why = finish if _WORD.match(finish) else "no text"
             return Failure(f"the server's answer is empty ({'refusal' if message.get('refusal') else why})")
-        return Answer(text, int(asked), int(said), finish)
+        return Answer(text, asked, said, finish)
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def _count(usage: object, name: str, letters: int) -> int:
+    """The tokens that a server says it counted, or a guess by so many characters where it says nothing usable."""
+    told = usage.get(name) if isinstance(usage, Mapping) else None
+    if isinstance(told, int | float) and not isinstance(told, bool) and 0 < told < 1 << 40:
+        return int(told)
+    return -(-letters // CHARACTERS_A_TOKEN)
 
 
 def refusal_of(status: int, body: bytes) -> Refusal:
