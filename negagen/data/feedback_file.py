@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from negagen.atomic import written_aside
+from negagen.batch import schema as schemas
 from negagen.batch.readers import explained
 from negagen.data.difficulty import Feedback
 from negagen.data.trainingset import TrainingSet
@@ -31,13 +32,16 @@ text; the others as in `Feedback`."""
 
 _ROWS: Final = 1 << 16
 _COMPARED: Final = 1000
+_OF: Final = "feedback_of"
 
 
 def save_feedback(path: Path, data: TrainingSet, feedback: Feedback) -> int:
     """Write what is known of the negatives of `data`; gives how many rows that is. Raises `OutputError`."""
     seen = np.flatnonzero(feedback.seen)
     owners, starts = data.negatives.owners(), data.negatives.offsets
-    with written_aside(path) as aside, pq.ParquetWriter(str(aside), SCHEMA, compression="zstd") as writer:
+    # Names of files need not be Unicode; footers are.
+    schema = SCHEMA.with_metadata(schemas.footer({_OF: data.source.encode(errors="replace").decode()}))
+    with written_aside(path) as aside, pq.ParquetWriter(str(aside), schema, compression="zstd") as writer:
         for start in range(0, len(seen), _ROWS):
             some = seen[start : start + _ROWS]
             rows = owners[some]
@@ -49,7 +53,7 @@ def save_feedback(path: Path, data: TrainingSet, feedback: Feedback) -> int:
                 "caption_similarity": feedback.captions[some],
                 "epoch": feedback.epochs[some],
             }
-            writer.write_table(pa.table(columns, SCHEMA))
+            writer.write_table(pa.table(columns, schema))
     return len(seen)
 
 
@@ -102,4 +106,8 @@ def _check_texts(
 
 
 def _others(path: Path, data: TrainingSet) -> str:
-    return f"{path} speaks of other negatives than those of {data.source}: give the feedback on this very file."
+    of = schemas.read_footer(pq.read_schema(path).metadata).get(_OF)
+    known = f"it is of {of}. Train on that file" if of and of != data.source else "train on the file that it is of"
+    return (
+        f"{path} speaks of other negatives than those of {data.source}: {known}, or give the feedback on this very one."
+    )

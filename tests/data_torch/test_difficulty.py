@@ -182,7 +182,8 @@ def test_feedback_on_other_negatives(pool: Path, tmp_path: Path) -> None:
     for row in table:
         row["negatives"] = [negative(row["caption"], "beside", "on")]
     write(tmp_path / "other.parquet", table)
-    with pytest.raises(DataError, match=r"speaks of other negatives"):
+    said = rf"speaks of other negatives than those of .*other\.parquet: it is of {pool}\. Train on that file"
+    with pytest.raises(DataError, match=said):
         hard(tmp_path / "other.parquet").load_feedback(tmp_path / "said.parquet")
     with pytest.raises(DataError, match="is no feedback: it has the columns"):
         negatives.load_feedback(pool)
