@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 
 from negagen.collector import pass_over, uncollected
+from negagen.errors import DataError
 from negagen.negator import Negator
 from negagen.parsing.remembered import Remembered
 from negagen.types import Negative
@@ -74,13 +75,22 @@ class NegativeAugmentation:
 
     def __call__(
         self,
-        captions: Sequence[str | None],
+        captions: Sequence[str],
         keys: Sequence[object] | None = None,
         *,
         siblings: Sequence[Sequence[str]] | None = None,
         groups: Sequence[object] | None = None,
     ) -> list[tuple[Negative, ...]]:
-        """The negatives of each caption, at most k; the arguments are those of `Negator.pipe`."""
+        """The negatives of each caption, at most k; the arguments are those of `Negator.pipe`.
+
+        Raises `DataError` for a caption that is no text, None included: a batch has no place to say why it has none.
+        """
+        for at, caption in enumerate(captions):
+            if not isinstance(caption, str):
+                raise DataError(
+                    f"caption {at} of {len(captions)} is {type(caption).__name__}, but a caption is text: leave such"
+                    " rows out of the data."
+                )
         size = _AT_ONCE if self.seconds is None else _TIMED
         results = self._own.pipe(captions, keys, batch_size=size, epoch=self.epoch, siblings=siblings, groups=groups)
         end = None if self.seconds is None else time.monotonic() + self.seconds

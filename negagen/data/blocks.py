@@ -167,7 +167,10 @@ class Collator:
             self._augment.epoch = value
 
     def __call__(self, samples: Sequence[Mapping[str, Any]]) -> Grouped:
-        """The samples as one. Raises `DataError` for one that lacks a key or whose negatives are none."""
+        """The samples as one. Raises `DataError` for one that lacks a key or whose negatives are none, and if there are
+        no samples."""
+        if not len(samples):
+            raise DataError("a batch of no samples: a Collator makes a block of one sample or more.")
         with uncollected():
             return self._joined(samples)
 

@@ -273,20 +273,37 @@ class HardNegatives:
 
     def __getitem__(self, row: int) -> list[str]:
         if not -len(self) <= row < len(self):
-            raise IndexError(row)
-        return self.batch(np.array([row % len(self)]))[0]
+            raise IndexError(f"row {row} of {len(self):,}")
+        return self.batch([row % len(self)])[0]
 
     def batch(self, rows: Sequence[int] | NDArray[np.integer], epoch: int = 0) -> list[list[str]]:
-        """The negatives of `rows`, as many as each has and at most k."""
-        drawn = self._draw(np.asarray(rows, np.int64), epoch)
+        """The negatives of `rows`, as many as each has and at most k.
+
+        Raises:
+            IndexError: a row below 0, or beyond the last.
+            DataError: `rows` are not whole numbers, one after the other.
+        """
+        drawn = self._draw(self._checked(rows), epoch)
         there = drawn >= 0
         texts = self._data.texts.take(self._data.negatives.texts[drawn[there]])
         ends = [0, *np.cumsum(there.sum(axis=1)).tolist()]
         return [texts[start:end] for start, end in pairwise(ends)]
 
     def candidates(self, rows: Sequence[int] | NDArray[np.integer], epoch: int = 0) -> NDArray[np.int64]:
-        """The numbers of what `batch` gives, for feedback: int64 [B, k], -1 where a row has no more."""
-        return self._draw(np.asarray(rows, np.int64), epoch)
+        """The numbers of what `batch` gives, for feedback: int64 [B, k], -1 where a row has no more.
+
+        Raises as `batch` does.
+        """
+        return self._draw(self._checked(rows), epoch)
+
+    def _checked(self, rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+        found = np.asarray(rows)
+        if found.ndim != 1 or (len(found) and found.dtype.kind not in "iu"):
+            raise DataError(f"rows are whole numbers, such as [3, 17, 4], not {rows!r:.60}")
+        if len(found) and (found.min() < 0 or found.max() >= len(self)):
+            wrong = found[(found < 0) | (found >= len(self))][0]
+            raise IndexError(f"row {wrong} is none of the {len(self):,} rows: they are numbered from 0 on")
+        return found.astype(np.int64, copy=False)
 
     def save_feedback(self, path: Path) -> None:
         """Write what was fed as Parquet; see `negagen.data.feedback_file`. Raises `OutputError`; `DataError` without a
@@ -310,8 +327,11 @@ class HardNegatives:
         return self.feedback
 
     def samples(self, rows: Sequence[int] | NDArray[np.integer], epoch: int = 0) -> list[dict[str, Any]]:
-        """`rows` as `negagen.data.Collator` takes them: `caption` and `negatives`, each with text, weight, category."""
-        rows = np.asarray(rows, np.int64)
+        """`rows` as `negagen.data.Collator` takes them: `caption` and `negatives`, each with text, weight, category.
+
+        Raises as `batch` does.
+        """
+        rows = self._checked(rows)
         drawn, forced = self._draw.drawn(rows, epoch)
         there = drawn >= 0
         found = drawn[there]

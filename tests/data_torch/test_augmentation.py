@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from negagen import Negator
 from negagen.data import Collator, Grouped, NegativeAugmentation
+from negagen.errors import DataError
 from negagen.parsing import load_parser
 from negagen.parsing.remembered import Remembered
 from negagen.types import Parse
@@ -46,7 +47,7 @@ def test_it_gives_what_the_negator_gives(negator: Negator) -> None:
         assert texts(augment(CAPTIONS[1:2], [1])) == texts([expected[1].negatives])
     assert augment.hits == (7, 5)
     assert augment([]) == []
-    assert augment([None, ""]) == [(), ()]
+    assert augment(["", " "]) == [(), ()]
 
 
 def test_the_collector_is_left_as_it_was(negator: Negator) -> None:
@@ -115,6 +116,10 @@ def test_wrong_arguments_are_refused(negator: Negator) -> None:
         NegativeAugmentation(negator, parses=-1)
     with pytest.raises(ValueError, match="remembers already"):
         NegativeAugmentation(negator.parsing_by(Remembered(negator.parser, 1)))
+    augment: Any = NegativeAugmentation(negator)
+    for wrong, name in ((None, "NoneType"), (5, "int"), (b"A dog.", "bytes")):
+        with pytest.raises(DataError, match=f"caption 1 of 2 is {name}, but a caption is text"):
+            augment(["A dog.", wrong])
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):

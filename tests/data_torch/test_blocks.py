@@ -151,3 +151,8 @@ def test_a_loaders_workers_collate(start: str) -> None:
 def test_samples_that_are_none(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Collator(TOKENIZER, 1)([wrong])
+
+
+def test_a_batch_of_nothing() -> None:
+    with pytest.raises(DataError, match="a batch of no samples"):
+        Collator(TOKENIZER, 1)([])

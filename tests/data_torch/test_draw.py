@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,6 +128,22 @@ def test_negatives_of_a_file_by_row_and_by_batch(tmp_path: Path) -> None:
     assert [only[row] for row in (0, 1)] == [
         [caption(row).replace(word, "purple", 1)] for row, word in ((0, "red"), (1, "blue"))
     ]
+
+
+@pytest.mark.parametrize("method", ["batch", "candidates", "samples"])
+def test_rows_that_are_none(tmp_path: Path, method: str) -> None:
+    path = write(tmp_path / "n.parquet", rows(9), ["caption", "negatives"])
+    negatives = HardNegatives.open([path], cache=tmp_path / "cache", k=2)
+    ask = getattr(negatives, method)
+    for wrong in (9, -1, -9, 1 << 40):
+        with pytest.raises(IndexError, match=f"row {wrong} is none of the 9 rows"):
+            ask([0, wrong])
+    for unfit in ([3.5], [None], ["3"], [True], 3, [[0, 1]], np.array([0.0])):
+        with pytest.raises(DataError, match="rows are whole numbers"):
+            ask(unfit)
+    assert len(ask([])) == 0
+    assert len(ask(torch.tensor([8]))) == len(ask(np.array([8], np.uint8))) == len(ask(range(1))) == 1
+    assert len(list(negatives)) == 9
 
 
 def test_another_process_gets_where_they_lie(tmp_path: Path) -> None:
