@@ -13,9 +13,12 @@ from itertools import takewhile
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from negagen.lexicon import Lexicon
+from lemminflect import getAllLemmas
+
+from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon.selection import load_selection
 from negagen.llm.slots import Proposal, Slot
-from negagen.ops.context import accepts, number_of
+from negagen.ops.context import accepts, is_described, number_of, verb_and_preposition
 from negagen.ops.objects import fits_noun
 from negagen.ops.pronouns import pronoun_splices
 from negagen.parsing import Parser
@@ -27,6 +30,7 @@ MOST_CHARACTERS: Final = 40
 _MOST_WORDS: Final[Mapping[str, int]] = MappingProxyType(
     {"object": 3, "attribute": 2, "relation": 4, "action": 1, "count": 3}
 )
+_COMMON: Final = 100  # a million words: rarer, and no place can be expected to have it
 _WORDS: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*(?: [^\W_]+(?:['’-][^\W_]+)*)*")
 _LEADING: Final = frozenset("a an the some this that these those his her its their".split())
 _TRIMMED: Final = " \t\"'`“”‘’.,;:*"
@@ -44,6 +48,7 @@ LONG: Final = Refusal("model: longer than a span")
 NAME: Final = Refusal("model: a proper name")
 SAME: Final = Refusal("model: what stands there already")
 IMPLAUSIBLE: Final = Refusal("model: implausible, it says itself")
+WORDLESS: Final = Refusal("model: no known word")
 ECHO: Final = Refusal("model: repeats an exemplar")
 KIND: Final[Mapping[str, Refusal]] = MappingProxyType(
     {
@@ -56,6 +61,7 @@ KIND: Final[Mapping[str, Refusal]] = MappingProxyType(
 )
 FORM: Final = Refusal("model: no form that fits")
 UNFIT: Final = Refusal("model: cannot be said there")
+UNUSUAL: Final = Refusal("model: captions do not say so there")
 
 
 def candidates(
@@ -171,8 +177,13 @@ def _object(case: _Case) -> Candidate | Refusal:
         if form is None:
             return FORM
         text = form
-    if entry is not None and not (fits_noun(parse, phrase, entry) and accepts(parse, slot.phrase, entry)):
-        return UNFIT
+    if not all(_known(lexicon, word) for word in (*text.split(), *lemma.split()[-1:])):
+        return WORDLESS
+    if entry is not None:
+        if not (fits_noun(parse, phrase, entry) and accepts(parse, slot.phrase, entry)):
+            return UNFIT
+        if not slot.positive and _common(entry) and not is_described(load_selection(), parse, slot.phrase, entry):
+            return UNUSUAL
     splice = Splice(slot.first, slot.stop, text)
     pronouns = pronoun_splices(parse, lemma) if phrase.family == "person" else []
     if pronouns is None:
@@ -185,8 +196,13 @@ def _attribute(case: _Case) -> Candidate | Refusal:
     entry = lexicon.attribute(text)
     if entry is None and placed.codes.strip("JjGER"):
         return KIND["attribute"]
+    if entry is None and not all(_known(lexicon, word) for word in text.split()):
+        return WORDLESS
     if entry is not None and not any(sense.suits(parse.phrases[slot.phrase].entry) for sense in entry.senses):
         return UNFIT
+    phrase = parse.phrases[slot.phrase]
+    if not slot.positive and _common(phrase.entry) and load_selection().allows_attribute(text, phrase.lemma) is False:
+        return UNUSUAL
     return _candidate(slot, (Splice(slot.first, slot.stop, text),), text)
 
 
@@ -206,6 +222,18 @@ def _action(case: _Case) -> Candidate | Refusal:
     lemma = token.lemma if token.tag.startswith("VB") else _verb_lemma(lexicon, text)
     if lemma is None:
         return KIND["action"]
+    if lexicon.action(lemma) is None and "VERB" not in getAllLemmas(lemma):
+        return WORDLESS
+    if slot.relation >= 0:
+        relation = parse.relations[slot.relation]
+        _, preposition = verb_and_preposition(parse, relation)
+        thing = parse.phrases[relation.object]
+        if not slot.positive and _common(thing.entry) and not load_selection().allows(lemma, preposition, thing.lemma):
+            return UNUSUAL
+    entry = lexicon.action(lemma)
+    subject = _subject(parse, slot)
+    if entry is not None and subject is not None and not any(sense.suits_subject(subject) for sense in entry.senses):
+        return UNFIT
     form = verb_form(lexicon, lemma, parse.tokens[slot.first].tag)
     return FORM if form is None else _candidate(slot, (Splice(slot.first, slot.stop, form),), lemma)
 
@@ -226,6 +254,28 @@ _FITTERS: Final = MappingProxyType(
 def _several(lexicon: Lexicon, parse: Parse, phrase: Phrase) -> bool:
     entry = number_of(lexicon, parse, phrase.quantity)
     return entry is not None and entry.plural
+
+
+def _known(lexicon: Lexicon, word: str) -> bool:
+    """Whether captions, the lexicon or lemminflect's dictionary have the word, or all that its hyphens join."""
+    return all(
+        lexicon.frequency(part) > 0 or lexicon.noun(part) is not None or bool(getAllLemmas(part))
+        for part in re.split("['’-]", word.lower())
+        if part
+    )
+
+
+def _common(noun: Entry | None) -> bool:
+    """Whether a noun is so frequent in captions that its absence from a place there says something."""
+    return noun is not None and noun.frequency >= _COMMON
+
+
+def _subject(parse: Parse, slot: Slot) -> Entry | None:
+    """The noun that does what the verb of the slot says, where it is known."""
+    if slot.relation >= 0:
+        return parse.phrases[parse.relations[slot.relation].subject].entry
+    before = [phrase for phrase in parse.phrases if phrase.stop <= slot.first]
+    return before[-1].entry if before else None
 
 
 def _verb_lemma(lexicon: Lexicon, word: str) -> str | None:

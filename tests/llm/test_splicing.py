@@ -47,7 +47,7 @@ def made(text: str, span: str, replacement: str, *, positive: bool = False, plau
         ("A man rides a horse", "rides", "feeding", "A man feeds a horse"),
         ("A cat under a table", "under", "on", "A cat on a table"),
         ("Two dogs on a bench", "Two", "five", "Five dogs on a bench"),
-        ("A woman with her dog", "dog", "aardwolf", "A woman with her aardwolf"),  # which the lexicon does not know
+        ("A woman with her dog", "dog", "gearbox", "A woman with her gearbox"),  # which the lexicon does not know
         ("A DOG ON A BENCH", "DOG", "FOX", "A FOX ON A BENCH"),
         ("A red bus  parked,\there ", "red", "blue", "A blue bus  parked,\there "),  # the rest byte for byte
         ("A man and his dog", "man", "woman", "A woman and her dog"),  # pronouns follow
@@ -77,10 +77,26 @@ def test_a_replacement_is_made_to_fit(text: str, span: str, replacement: str, re
         ("chasing", "purple", "model: no verb"),
         ("near", "quickly", "model: no known preposition"),
         ("dog", "water", "model: cannot be said there"),  # "a brown water"
+        ("cat", "xqzjw", "model: no known word"),
+        ("chasing", "xqzjwing", "model: no known word"),
     ],
 )
 def test_a_replacement_is_refused(span: str, replacement: str, reason: str) -> None:
     assert made("A brown dog chasing a cat near a tree", span, replacement) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "replacement", "reason"),
+    [
+        ("A yellow bus stops near a house", "stops", "kicks", "model: cannot be said there"),
+        ("A cat sleeps on a couch", "sleeps", "flies", "model: cannot be said there"),
+        ("A man in a red shirt", "red", "wooden", "model: cannot be said there"),
+        ("A man feeding a horse", "feeding", "eating", "model: captions do not say so there"),
+        ("A fluffy dog on a bench", "dog", "train", "model: cannot be said there"),
+    ],
+)
+def test_what_cannot_be_is_refused_where_captions_tell(text: str, span: str, replacement: str, reason: str) -> None:
+    assert made(text, span, replacement) == reason
 
 
 def test_what_the_model_finds_implausible_is_refused() -> None:
@@ -122,7 +138,7 @@ def test_the_checks_are_those_of_the_rules() -> None:
 
 
 def test_words_that_the_lexicon_does_not_know_weigh_less() -> None:
-    assert verdict("A dog on a bench", "dog", "aardwolf").weight == 0.8
+    assert verdict("A dog on a bench", "dog", "gearbox").weight == 0.8
     assert verdict("A dog on a bench", "dog", "cat").weight == 1.0
     assert verdict("A red bus", "red", "rickety").weight == 0.5
 
