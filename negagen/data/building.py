@@ -6,7 +6,6 @@ goes on where it stopped. When all are done the folder gets its name.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -47,11 +46,6 @@ class Progress:
     seconds: float
     fresh: int
 
-    @property
-    def per_second(self) -> float:
-        """Pictures a second."""
-        return self.fresh / self.seconds if self.seconds else 0.0
-
 
 Tell = Callable[[Progress], None]
 
@@ -59,7 +53,7 @@ Tell = Callable[[Progress], None]
 def fingerprint_of(pictures: Pictures, view: View) -> str:
     """What the folder of a cache is called."""
     parts = (VERSION, pictures.fingerprint, view.size, view.crop, view.resample)
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    return store.digest(repr(parts))
 
 
 def build(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from negagen.data.store import digest
 from negagen.errors import DataError
 
 _PRIOR: Final = 0.5
@@ -149,10 +149,7 @@ class Feedback:
     @property
     def fingerprint(self) -> str:
         """Changes with what is known."""
-        digest = hashlib.blake2b(digest_size=16)
-        for values in self.state().values():
-            digest.update(values.data)
-        return digest.hexdigest()
+        return digest(*self.state().values())
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Its arrays by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +117,7 @@ def in_folder(folder: Path, names: Strings) -> Pictures:
             f"no images found: {folder / names[0]} and the {len(names) - 1:,} others named in the data do"
             " not exist. Give the folder that these names start from with --images FOLDER."
         )
-    return Pictures("files", names, (str(folder),), where, "", _hash(names, where))
+    return Pictures("files", names, (str(folder),), where, "", _fingerprint(names, where))
 
 
 def _stat(path: Path) -> tuple[int, int, int]:
@@ -133,25 +132,22 @@ def in_parquet(files: Mapping[str, str], column: str, names: Strings, rows: NDAr
     """Pictures in `column` of Parquet files (their paths and digests), at `rows`, which must ascend."""
     where = np.zeros((len(rows), 3), np.int64)
     where[:, 1] = rows
-    return Pictures("parquet", names, tuple(files), where, column, _hash(*files.values(), column, names, where))
+    return Pictures("parquet", names, tuple(files), where, column, _fingerprint(*files.values(), column, names, where))
 
 
 def in_tars(paths: Mapping[str, str], names: Strings, where: NDArray[np.int64]) -> Pictures:
     """Members of uncompressed tars (their paths and digests); `where` as in `Pictures`."""
-    return Pictures("tars", names, tuple(paths), where, "", _hash(*paths.values(), names, where))
+    return Pictures("tars", names, tuple(paths), where, "", _fingerprint(*paths.values(), names, where))
 
 
-def _hash(*parts: str | Strings | NDArray[np.int64]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def _fingerprint(*parts: str | Strings | NDArray[np.int64]) -> str:
+    flat: list[str | NDArray[Any]] = []
     for part in parts:
         if isinstance(part, Strings):
-            digest.update(np.ascontiguousarray(part.offsets).data)
-            digest.update(np.ascontiguousarray(part.data).data)
-        elif isinstance(part, str):
-            digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+            flat += [part.offsets, part.data]
         else:
-            digest.update(np.ascontiguousarray(part).data)
-    return digest.hexdigest()
+            flat.append(f"{part}\0" if isinstance(part, str) else part)
+    return store.digest(*flat)
 
 
 def _from_parquet(pictures: Pictures, start: int, stop: int) -> Iterator[bytes | BadImageError]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from negagen.atomic import written_aside
 from negagen.data.cache import ImageCache
+from negagen.data.store import digest
 from negagen.data.tokens import TokenTable
 from negagen.data.trainingset import TrainingSet
 from negagen.errors import DataError
@@ -43,11 +43,7 @@ class Prepared:
     @property
     def fingerprint(self) -> str:
         """Changes with the rows, their pixels and their tokens."""
-        digest = hashlib.blake2b(digest_size=16)
-        for part in (self.data.fingerprint, self.pixels.fingerprint, self.tokens.fingerprint):
-            digest.update(part.encode())
-        digest.update(np.ascontiguousarray(self.rows).data)
-        return digest.hexdigest()
+        return digest(self.data.fingerprint, self.pixels.fingerprint, self.tokens.fingerprint, self.rows)
 
     def split(self, share: float, seed: int = 0) -> tuple[Prepared, Prepared]:
         """Two parts without a picture in common; the second has about `share` of the pictures.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,8 +115,3 @@ def _notes(data: TrainingSet, pixels: ImageCache, tokens: TokenTable) -> list[st
                 " their caption"
             )
     return notes
-
-
-def with_notes(prepared: Prepared, *notes: str) -> Prepared:
-    """The same with further sentences for the user."""
-    return replace(prepared, notes=(*prepared.notes, *notes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from negagen.data.joining import join
 from negagen.data.layouts import Inputs, Layout, layout_of
 from negagen.data.pictures import Pictures, in_folder, in_parquet, in_tars
 from negagen.data.ragged import Ragged
+from negagen.data.store import digest
 from negagen.data.strings import Strings
 from negagen.data.trainingset import VERSION, TrainingSet
 from negagen.errors import DataError
@@ -49,7 +49,7 @@ def fingerprint_of(inputs: Inputs) -> str:
         digests |= _digests(open_source([str(inputs.images)]))
     elif inputs.images is not None:
         digests[str(inputs.images)] = "folder"
-    return hashlib.blake2b(repr((VERSION, digests, options)).encode(), digest_size=16).hexdigest()
+    return digest(repr((VERSION, digests, options)))
 
 
 def read(inputs: Inputs) -> Read:
@@ -93,7 +93,7 @@ def read_texts(files: Sequence[str | Path], caption_column: str | None = None) -
 def texts_fingerprint(files: Sequence[str | Path], caption_column: str | None = None) -> str:
     """The fingerprint of what `read_texts` gives."""
     whole = fingerprint_of(Inputs(files, caption_column=caption_column))
-    return hashlib.blake2b(f"texts {whole}".encode(), digest_size=16).hexdigest()
+    return digest(f"texts {whole}")
 
 
 def _joined(inputs: Inputs) -> bool:
@@ -204,9 +204,7 @@ def _names(images: pa.Array, layout: Layout) -> pa.Array:
         return ragged.plain(pc.struct_field(images, "path") if pa.types.is_struct(images.type) else images)
     if pa.types.is_struct(images.type):
         images = pc.struct_field(images, "bytes")
-    hashes = [
-        None if cell is None else hashlib.blake2b(cell, digest_size=16).hexdigest() for cell in images.to_pylist()
-    ]
+    hashes = [None if cell is None else digest(cell) for cell in images.to_pylist()]
     return pa.array(hashes, pa.large_string())
 
 

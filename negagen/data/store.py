@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ from negagen.errors import DataError
 
 Arrays = Mapping[str, NDArray[Any]]
 ABOUT = "about.json"
+
+
+def digest(*parts: str | bytes | NDArray[Any]) -> str:
+    """What folders are named by: a hash of all `parts` joined, 32 hexadecimal digits."""
+    made = blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, str):
+            made.update(part.encode("utf-8", "surrogatepass"))
+        else:
+            made.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).data)
+    return made.hexdigest()
 
 
 def save(folder: Path, arrays: Arrays, about: Mapping[str, object]) -> None:

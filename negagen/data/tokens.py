@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ class HuggingFaceTokenizer:
         self._tokenizer = tokenizer
         self._pad_id = int(pad)
         self._context_length = context_length
-        self._fingerprint = _hash(_described(tokenizer), context_length, pad)
+        self._fingerprint = store.digest(repr((_described(tokenizer), context_length, pad)))
         self._inner = _inner(tokenizer, context_length)
         local = self._inner is not None and is_local(self._inner)
         self._wordwise = Wordwise(self._inner, context_length) if local else None
@@ -135,10 +134,6 @@ def _described(tokenizer: Any) -> str:
         state.pop("padding", None)
         return json.dumps(state, sort_keys=True)
     return f"{type(tokenizer).__name__} {sorted(tokenizer.get_vocab().items())} {tokenizer.special_tokens_map}"
-
-
-def _hash(*parts: object) -> str:
-    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Texts:
@@ -214,7 +209,7 @@ def tokenise(
 
     `tell` hears how many texts are done, of how many. Raises `OutputError`.
     """
-    fingerprint = _hash(VERSION, data.fingerprint, tokenizer.fingerprint)
+    fingerprint = store.digest(repr((VERSION, data.fingerprint, tokenizer.fingerprint)))
     place = folder / fingerprint
     with store.locked(folder / f"{fingerprint}.lock"):
         if not place.exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from negagen.data.batch import Texts
 from negagen.data.loader import ahead
 from negagen.data.prepared import Prepared, Tell
+from negagen.data.store import digest
 from negagen.errors import ResourceError
 from negagen.evaluate.cache import fingerprint
 from negagen.mining.filled import filled
@@ -64,14 +64,14 @@ class Scorer:
         """
         weights = fingerprint(self.model)
         key = f"{VERSION} {weights} {'bf16' if self.half else 'fp32'}"
-        images = self._images(prepared, cache / "features" / _hash(key, prepared.pixels.fingerprint), tell)
+        images = self._images(prepared, cache / "features" / digest(f"{key}\0{prepared.pixels.fingerprint}"), tell)
         data = prepared.data
         sizes = (len(data), len(data.negatives), len(data.positives))
 
         def fill(values: NDArray[np.float32]) -> None:
             self._fill(values, prepared, images, tell)
 
-        found = filled(cache / "similarities" / _hash(key, prepared.fingerprint), (sum(sizes),), fill)
+        found = filled(cache / "similarities" / digest(f"{key}\0{prepared.fingerprint}"), (sum(sizes),), fill)
         captions, negatives, positives = np.split(found, np.cumsum(sizes)[:-1])
         return Similarities(captions, negatives, positives, weights)
 
@@ -163,7 +163,3 @@ def _uses(prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int32], NDA
 
 def _blocks(values: NDArray[np.int64], size: int) -> Sequence[NDArray[np.int64]]:
     return [values[start : start + size] for start in range(0, len(values), size)]
-
-
-def _hash(*parts: str) -> str:
-    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

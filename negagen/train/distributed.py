@@ -122,37 +122,6 @@ def gather_features(features: Features, *, negatives: int | None = None, positiv
     return replace(features, **(gathered | masks))
 
 
-def check_alike(features: Features) -> None:
-    """Raise `TrainingError` on every rank if ranks hold features of different shapes, which would hang or mix them.
-
-    It costs a round of pickled messages: for the first step, not for all.
-    """
-    own = {
-        field.name: None if (tensor := getattr(features, field.name)) is None else (list(tensor.shape), tensor.dtype)
-        for field in fields(features)
-    }
-    for other, held in enumerate(_everyones(own)):
-        for name, shape in held.items():
-            if shape != own[name]:
-                raise TrainingError(
-                    f"ranks differ in {name}: {own[name]} on rank {rank()}, {shape} on rank {other}; every rank needs"
-                    f" as many rows and slots, and the same model"
-                )
-
-
-def any_rank(flag: bool) -> bool:
-    """Whether it is true on any rank; every rank must ask."""
-    return any(_everyones(flag))
-
-
-def sum_over_ranks(tensor: Tensor) -> Tensor:
-    """The sum of a tensor of one shape over all ranks, without gradient."""
-    total = tensor.detach().clone()
-    if _running():
-        dist.all_reduce(total)
-    return total
-
-
 def from_main(value: Any) -> Any:
     """What rank 0 hands in, on every rank; it is pickled."""
     if not _running():
@@ -164,14 +133,6 @@ def from_main(value: Any) -> Any:
 
 def _running() -> bool:
     return dist.is_available() and dist.is_initialized()
-
-
-def _everyones(value: Any) -> list[Any]:
-    if not _running():
-        return [value]
-    values: list[Any] = [None] * world_size()
-    dist.all_gather_object(values, value)
-    return values
 
 
 class _Gather(torch.autograd.Function):

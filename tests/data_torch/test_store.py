@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,10 @@ def test_a_training_set_comes_back_and_travels_as_its_path(tmp_path: Path) -> No
         np.testing.assert_array_equal(found.negatives.texts, data.negatives.texts)
         np.testing.assert_array_equal(found.positives.offsets, data.positives.offsets)
         assert (found.fingerprint, found.columns, found.omitted) == (data.fingerprint, data.columns, data.omitted)
+
+
+def test_a_digest_is_of_all_parts_joined() -> None:
+    values = np.array([[1, 2], [3, 4]])
+    joined = "é\udcff".encode("utf-8", "surrogatepass") + b"b" + values.tobytes()
+    assert store.digest("é\udcff", b"b", values) == blake2b(joined, digest_size=16).hexdigest()
+    assert store.digest(values.T) == store.digest(values.T.copy())

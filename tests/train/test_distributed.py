@@ -79,15 +79,8 @@ def test_ranks_with_fewer_slots_get_masked_ones(answers: list[dict[str, Any]]) -
             assert tensor.ndim == 0 or len(tensor) == ranks.ROWS
 
 
-def test_ranks_that_differ_are_told_so(answers: list[dict[str, Any]]) -> None:
-    for answer in answers:
-        assert "ranks differ in negatives: ([3, 2, 4]" in answer["check"] or "([3, 0, 4]" in answer["check"]
-
-
 def test_small_talk_between_ranks(answers: list[dict[str, Any]]) -> None:
     for rank, answer in enumerate(answers):
-        assert answer["any"] == [True, False, True]
-        assert answer["sum"] == [2.0, 1.0]
         assert answer["from main"] == {"rank": 0}
         assert answer["who"] == (rank, 2, rank == 0)
 
@@ -100,11 +93,7 @@ def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
         distributed.barrier()
         features = ranks.scene("full")
         assert distributed.gather_features(features).image is features.image
-        distributed.check_alike(features)
-        assert distributed.any_rank(True)
-        assert not distributed.any_rank(False)
         assert distributed.from_main(3) == 3
-        assert float(distributed.sum_over_ranks(torch.tensor(2.0))) == 2
 
 
 def test_half_an_environment_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +116,6 @@ def test_torchrun_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (distributed.rank(), distributed.world_size()) == (0, 1)
         features = ranks.scene("full")
         assert distributed.gather_features(features).image is features.image
-        assert distributed.any_rank(True)
     assert not torch.distributed.is_initialized()
 
 
