@@ -329,8 +329,8 @@ class Negator:
         self._finder.reword(found, stream)
         if len(found.negatives) >= self.k:
             return found.result("ok", note)
-        reason = note or ("too few edits apply" if found.parse.phrases else "no noun phrase found")
-        return found.result("partial" if found.negatives else "none", reason)
+        reason = "too few edits apply" if found.parse.phrases else "no noun phrase found"
+        return found.result("partial" if found.negatives else "none", _noted(reason, note))
 
     def _proposed(self, batch: Sequence[_Row], epoch: int, proposer: Proposer) -> Iterator[Result]:
         """With blindness off: the rules' first candidates and the proposer's, as its mode has them share."""
@@ -432,7 +432,7 @@ class Negator:
                 reason = "the rest would give itself away" if len(options) >= self.k else "too few edits apply"
             elif parse.phrases:
                 reason = "too few edits apply"
-            yield found.result("partial" if found.negatives else "none", note or reason)
+            yield found.result("partial" if found.negatives else "none", _noted(reason, note))
 
     def _choices(self, pools: Sequence[_Pool]) -> Sequence[list[Choice]]:
         """What is drawn from each pool."""
@@ -506,6 +506,11 @@ class _Asked(NamedTuple):
 def _kept_as(row: _Row) -> _Row:
     """What two rows have in common that are the same caption of the same picture."""
     return _Row(row.text, None, tuple(row.siblings), row.text if row.group is None else row.group)
+
+
+def _noted(reason: str, note: str) -> str:
+    """The rules' own reason, and what failed besides."""
+    return f"{reason}; {note}" if note else reason
 
 
 def _error(text: str | None) -> Result:

@@ -37,7 +37,7 @@ class Case(NamedTuple):
 class Proposed:
     """What has come of a case: options that passed the checks, best first, and what did not.
 
-    `note` says why there is no more, if something failed; it becomes the row's reason.
+    `note` says why there is no more, if something failed; it is added to the row's reason.
     """
 
     options: Sequence[Option] = ()

@@ -280,6 +280,8 @@ def generate(
         print_json(report_json(report))
     if not quiet:
         _close(report, to_stderr=as_json)
+    if warning := _unreadable(report):
+        typer.echo(warning, err=True)
     if warning := _all_wrong(report, column):
         typer.echo(warning, err=True)
         raise typer.Exit(1)
@@ -433,14 +435,26 @@ def _print_usage(target: Console, report: Report) -> None:
         return
     cost = "" if report.price is None else f", {report.price.cost(usage):,.4f} paid"
     target.print(
-        f"Language model: {usage.asked:,} answers and {usage.cached:,} kept ones, {usage.prompt_tokens:,} +"
+        f"Language model: {usage.asked:,} answers and {usage.cached:,} from the cache, {usage.prompt_tokens:,} +"
         f" {usage.completion_tokens:,} tokens, {usage.tokens_per_second:,.0f} tokens/s{cost}."
     )
     for reason, times in sorted(usage.failures.items()):
         if reason != SPENT:
             target.print(f"  failed {times:,} times: {reason}")
-    if rows := report.counts.reason[SPENT]:
+    if rows := sum(times for reason, times in report.counts.reason.items() if reason.endswith(SPENT)):
         target.print(f"  The budget is spent: {rows:,} captions were left to the rules alone, or asked about in part.")
+
+
+def _unreadable(report: Report) -> str | None:
+    """A warning if answers of the language model could not be read: None would be seen by a negative alone."""
+    read = report.usage.read if report.usage is not None else {}
+    wrong = sum(times for state, times in read.items() if state.startswith("unreadable"))
+    if not wrong:
+        return None
+    return (
+        f"warning: {wrong:,} of {sum(read.values()):,} answers of the language model could not be read. Look at them"
+        " with `negagen answers OUTPUT.llm.sqlite --unreadable`."
+    )
 
 
 def _what_is_left(target: Path) -> str:

@@ -51,7 +51,7 @@ class ChatFiller:
                     yield from ((n, answer) for n in group)
                     continue
                 reading = read_edits(answer.text, len(group))
-                self.desk.usage.read[reading.state] += 1
+                self.desk.note_read(reading.state, readable=reading.state != "unreadable")
                 if reading.state == "unreadable":
                     yield from ((n, UNREADABLE) for n in group)
                     continue
@@ -122,7 +122,7 @@ class Verifier:
                 out[number] = answer
                 continue
             said = read_both(answer.text)
-            self.desk.usage.read["verdict" if said is not None else "unreadable verdict"] += 1
+            self.desk.note_read("unreadable verdict" if said is None else "verdict", readable=said is not None)
             if said is not None:
                 out[number] = said
         return out

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from negagen.errors import LanguageModelError
@@ -16,6 +17,15 @@ from negagen.llm.protocol import Answer, Backend, Failure, Message, Request
 _AT_ONCE: Final = 512
 _AT_ONCE_IN_A_BUDGET: Final = 64
 _HOPELESS: Final = 32
+_ADVICE: Final = MappingProxyType(
+    {
+        "no chat completion": " Something else answers there: give --base-url the address up to and with /v1.",
+        "HTTP 5": " The server has a fault of its own, or has not loaded the model yet: its log says which.",
+        "HTTP 4": " The server refuses what it was asked: its log says why; the model may be none that holds a"
+        " conversation.",
+        "no answer within": " The server takes connections, but is stuck or too slow.",
+    }
+)
 _SPENT: Final = Failure(SPENT)
 
 
@@ -72,7 +82,10 @@ def try_out(backend: Backend) -> Answer:
     for _, answer in backend.answers([request]):
         if isinstance(answer, Answer):
             return answer
-        raise LanguageModelError(f"--llm: {backend.name} does not answer a first, short question: {answer.reason}.")
+        advice = next((text for mark, text in _ADVICE.items() if mark in answer.reason), "")
+        raise LanguageModelError(
+            f"--llm: {backend.name} does not answer a first, short question: {answer.reason}.{advice}"
+        )
     raise LanguageModelError(f"--llm: {backend.name} does not answer a first, short question.")
 
 
@@ -83,8 +96,8 @@ class Desk:
     and what was under way when it was killed are spent. `tried` is an answer that this run has paid for already.
     `tell` is called after each answer; `usage` is counted on.
 
-    A run of `_HOPELESS` failures with no answer between them raises `LanguageModelError`: so does what the back end
-    finds pointless.
+    A run of `_HOPELESS` failures and answers that `note_read` is told could not be read, with no other answer between
+    them, raises `LanguageModelError`: so does what the back end finds pointless.
     """
 
     def __init__(
@@ -107,7 +120,8 @@ class Desk:
         self._at_once = _AT_ONCE if budget is None else _AT_ONCE_IN_A_BUDGET
         self._spent = budget is not None and cache.is_spent(run)
         self._tell = tell
-        self._failed_in_a_row = 0
+        self._useless_in_a_row = 0
+        self._fresh = False
         self._failed: dict[str, Failure] = {}
         # A server that moved is the same server, and its address is nobody else's business.
         self.parameters = {name: value for name, value in backend.parameters().items() if name != "base_url"}
@@ -157,6 +171,16 @@ class Desk:
             for other in others:
                 yield other, self._failed[keys[number]] if found is None else found[0]
 
+    def note_read(self, state: str, *, readable: bool) -> None:
+        """How the answer that was yielded last could be read."""
+        self.usage.read[state] += 1
+        if not self._fresh:  # an answer of an earlier run says nothing about this one
+            return
+        if readable:
+            self._useless_in_a_row = 0
+        else:
+            self._note_useless("its answer could not be read")
+
     def close(self) -> None:
         """Close back end and cache."""
         self._backend.close()
@@ -181,14 +205,15 @@ class Desk:
             number = wave[at]
             self.usage.seconds += time.monotonic() - since
             if isinstance(answer, Answer):
-                self._failed_in_a_row = 0
                 self._cache.keep(keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer)
                 self._count(answer)
                 tokens = answer.prompt_tokens + answer.completion_tokens
                 self._cache.note_cost(keys[number], self._run, tokens)
                 self._purse.settle(requests[number], tokens)
                 self._told()
+                self._fresh = True
                 yield number, answer
+                self._fresh = False
             else:
                 self._fail(keys[number], answer)
                 self._purse.settle(requests[number], None)
@@ -199,11 +224,14 @@ class Desk:
         self._failed[key] = Failure(f"language model: {failure.reason}")
         self._cache.note_failure(key, self._run, failure.reason)
         self.usage.failures[failure.reason] += 1
-        self._failed_in_a_row += 1
         self._told()
-        if self._failed_in_a_row >= _HOPELESS:
+        self._note_useless(failure.reason)
+
+    def _note_useless(self, reason: str) -> None:
+        self._useless_in_a_row += 1
+        if self._useless_in_a_row >= _HOPELESS:
             raise LanguageModelError(
-                f"{self.name}: the last {_HOPELESS} requests all failed, the last one so: {failure.reason}. What was"
+                f"{self.name}: the last {_HOPELESS} requests all failed, the last one so: {reason}. What was"
                 f" answered is kept in {self._cache.path.name}: run the same command again to go on."
             )
 

@@ -211,3 +211,23 @@ def test_looking_at_a_cache_writes_nothing(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     kept.close()
     folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("HTTP 500, 5 attempts", "a fault of its own"),
+        ("refused: HTTP 400", "refuses what it was asked"),
+        ("the server's response is no chat completion, 5 attempts", "up to and with /v1"),
+        ("no answer within 120 s, 5 attempts", "stuck or too slow"),
+    ],
+)
+def test_a_start_that_fails_says_what_that_means(reason: str, advice: str) -> None:
+    class Silent(Echo):
+        def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
+            yield 0, Failure(reason)
+
+    with pytest.raises(LanguageModelError) as error:
+        try_out(Silent())
+    assert reason in str(error.value)
+    assert advice in str(error.value)

@@ -207,12 +207,26 @@ FAULTS: dict[str, Plan] = {
 def test_answers_that_cannot_be_read_leave_the_rules_alone(run: Run, serve: Serve, captions: Path, fault: str) -> None:
     reason = "language model: its answer could not be read"
     server, out, plain = serve(FAULTS[fault]), captions.with_name("o.parquet"), captions.with_name("plain.parquet")
-    assert run("generate", captions, "-o", plain, "-q", "--k", 3).code == 0
-    assert run("generate", captions, "-o", out, "--k", 3, *asked(server)).code == 0
+    assert run("generate", captions, "-o", plain, "-q", "--k", 3, "--limit", 20).code == 0
+    ran = run("generate", captions, "-o", out, "--k", 3, "--limit", 20, *asked(server))
+    assert ran.code == 0
+    wrong = len(server.received) - 1
+    assert f"warning: {wrong} of {wrong} answers of the language model could not be read" in ran.err
     for row, before in zip(rows(out), rows(plain), strict=True):
         assert row["negatives"] == before["negatives"]
         assert row["status"] == before["status"]
-        assert row["reason"] == (None if row["status"] == "ok" else reason)
+        assert row["reason"] == (None if row["status"] == "ok" else f"{before['reason']}; {reason}")
+
+
+def test_a_model_of_nonsense_alone_ends_the_run(run: Run, serve: Serve, captions: Path) -> None:
+    server, out = serve(FAULTS["prose"]), captions.with_name("o.parquet")
+    ran = run("generate", captions, "-o", out, *asked(server, "--llm-mode", "mix"))
+    assert ran.code == 2
+    assert "the last 32 requests all failed, the last one so: its answer could not be read" in ran.err
+    assert not out.exists()
+    ran = run("generate", captions, "-o", out, *asked(serve(write), "--llm-mode", "mix"))
+    assert ran.code == 0, ran.err
+    assert "warning: " in ran.err  # what is kept is read again
 
 
 @pytest.mark.parametrize(
@@ -240,11 +254,11 @@ def test_one_request_that_fails_is_one_row_with_a_reason(run: Run, serve: Serve,
     assert ran.code == 0, ran.err
     for row in rows(out):
         if "farmer" in row["caption"]:
-            assert row["reason"].startswith("language model: "), row
+            assert "; language model: " in row["reason"], row
             assert row["negatives"]
             assert not by_model(row)
         else:
-            assert not (row["reason"] or "").startswith("language model")
+            assert "language model" not in (row["reason"] or "")
     assert sum(json.loads(ran.out)["language_model"]["failures"].values()) == 12
 
 
@@ -293,7 +307,7 @@ def test_a_budget_is_kept_and_told(run: Run, serve: Serve, captions: Path) -> No
     assert ran.code == 0, ran.err
     assert len(server.received) == 10  # one of them the first word
     made = rows(out)
-    left = [row for row in made if row["reason"] == "language model: the budget is spent"]
+    left = [row for row in made if (row["reason"] or "").endswith("language model: the budget is spent")]
     assert len(left) > len(CAPTIONS) - 20
     assert all(row["negatives"] and not by_model(row) for row in left)
     assert any(by_model(row) for row in made)
@@ -339,6 +353,7 @@ def test_options_of_a_model_need_a_model(run: Run, captions: Path, option: str) 
     [
         (failed(404, "The model `m` does not exist", code="model_not_found"), "m"),
         (failed(401, "Incorrect API key", code="invalid_api_key"), "key"),
+        (failed(400, "no such template"), "refused: HTTP 400. The server refuses what it was asked"),
     ],
 )
 def test_a_wrong_model_or_key_ends_the_run_before_it_begins(

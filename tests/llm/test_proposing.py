@@ -73,12 +73,14 @@ def test_rows_that_have_enough_are_not_asked_about() -> None:
 
 
 @pytest.mark.parametrize("blindness", ["off", "balanced"])
-def test_what_failed_is_the_row_s_reason(blindness: str) -> None:
+def test_what_failed_is_added_to_the_row_s_reason(blindness: str) -> None:
     negator = Negator(k=1, blindness=blindness).proposing_by(Cow("mix", note="it failed"))
     (result,) = negator.pipe([TEXT])
     assert (result.status, result.reason) == ("ok", "it failed")
     (result,) = Negator(k=64, blindness=blindness).proposing_by(Cow("mix", note="it failed")).pipe([TEXT])
-    assert (result.status, result.reason) == ("partial", "it failed")
+    assert result.status == "partial"
+    assert (result.reason or "").endswith("; it failed")
+    assert (result.reason or "").startswith(("too few edits apply", "the rest would give itself away"))
     (result,) = negator.pipe([""])
     assert (result.status, result.reason) == ("error", "empty caption")
 

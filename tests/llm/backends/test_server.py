@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 import signal
 import threading
@@ -502,3 +503,14 @@ def test_addresses_that_cannot_be(url: str, words: str) -> None:
     with pytest.raises(LanguageModelError, match=words) as caught:
         ServerBackend("m", url)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "usage", [None, [], "x", {"prompt_tokens": "many", "completion_tokens": 2.5}, {"prompt_tokens": -1}]
+)
+def test_a_usage_that_is_no_number_is_guessed(usage: object) -> None:
+    from negagen.llm.backends.chat import read
+
+    body = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}], "usage": usage}
+    answer = read(json.dumps(body).encode(), Request((Message("user", "12345"),), None, 8, 0.0, 0))
+    assert answer == Answer("yes", 3, 2, "stop")
