@@ -388,7 +388,8 @@ def _asking(
     def told(usage: Usage) -> None:
         cost = "" if price is None else f", {price.cost(usage):,.2f} paid"
         cached = f" and {usage.cached:,} from the cache" if usage.cached else ""
-        tell(f"{usage.asked:,} answers{cached}, {usage.tokens_per_second:,.0f} tokens/s{cost}", 0, 0)
+        awaited = f", {usage.under_way:,} awaited" if usage.under_way else ""
+        tell(f"{usage.asked:,} answers{cached}{awaited}, {usage.tokens_per_second:,.0f} tokens/s{cost}", 0, 0)
 
     rules = replace(spec, judges={}).build() if ready is None else ready
     if not isinstance(rules, Negator):

@@ -34,7 +34,8 @@ class Usage:
     """What a run has asked so far; `seconds` are those spent waiting for answers. `cached` answers cost nothing now:
     what they once did is in `kept_prompt_tokens` and `kept_completion_tokens`.
 
-    `failures` count requests without an answer by reason, `read` the answers by how they could be read.
+    `under_way` requests wait for their answer. `failures` count requests without an answer by reason, `read` the
+    answers by how they could be read.
     """
 
     asked: int = 0
@@ -44,6 +45,7 @@ class Usage:
     kept_prompt_tokens: int = 0
     kept_completion_tokens: int = 0
     seconds: float = 0.0
+    under_way: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
 
@@ -200,10 +202,13 @@ class Desk:
         if not wave:
             return
         self._cache.note_sent(self._run, {keys[number]: dearest(requests[number]) for number in wave})
+        self.usage.under_way = len(wave)
+        self._told()
         since = time.monotonic()
         for at, answer in self._backend.answers([requests[number] for number in wave]):
             number = wave[at]
             self.usage.seconds += time.monotonic() - since
+            self.usage.under_way -= 1
             if isinstance(answer, Answer):
                 self._cache.keep(keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer)
                 self._count(answer)

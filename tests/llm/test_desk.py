@@ -65,6 +65,15 @@ def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
     assert (again.usage.cached, again.usage.asked, again.usage.tokens) == (2, 1, 10)
 
 
+def test_what_is_under_way_is_told_before_the_first_answer(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    other = Desk(
+        Echo(), Cache(tmp_path / "c.sqlite"), run="r", tell=lambda usage: seen.append((usage.asked, usage.under_way))
+    )
+    told(other, "a", "b")
+    assert seen == [(0, 2), (1, 1), (2, 0)]
+
+
 def test_failures_are_asked_again(tmp_path: Path) -> None:
     backend = Echo(fails=("b",))
     assert told(desk(tmp_path / "c.sqlite", backend), "a", "b", "b") == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -80,8 +80,8 @@ class Decoder:
         return ids in self._beginnings
 
     @torch.inference_mode()
-    def decode(self, prompts: Sequence[Prompt]) -> list[Decoded]:
-        """An answer for each prompt, in their order."""
+    def decode(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Decoded]]:
+        """Each prompt's index with its answer, as soon as that has ended."""
         shared = [prompt.shared if self._shares else 0 for prompt in prompts]
         matchers = [self._matcher(prompt) for prompt in prompts]
         cache, known = self._joined([prompt.ids[:n] for prompt, n in zip(prompts, shared, strict=True)])
@@ -106,15 +106,17 @@ class Decoder:
                     continue
                 if token in self._ends:
                     ended[row] = True
-                    continue
-                said[row].append(token)
-                if matcher is not None:
-                    matcher.consume_token(token)
-                    ended[row] = matcher.is_stopped()
-                if not ended[row] and len(said[row]) < most:
+                else:
+                    said[row].append(token)
+                    if matcher is not None:
+                        matcher.consume_token(token)
+                        ended[row] = matcher.is_stopped()
+                if ended[row] or len(said[row]) == most:
+                    yield row, Decoded(said[row], ended[row])
+                else:
                     alive.append(place)
             if not alive:
-                return [Decoded(tokens, end) for tokens, end in zip(said, ended, strict=True)]
+                return
             ids = torch.tensor(chosen, device=self._device)[:, None]
             if len(alive) <= _COMPACT_AT * len(rows):
                 kept = torch.tensor(alive, device=self._device)

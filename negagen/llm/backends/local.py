@@ -14,7 +14,7 @@ from negagen.judges.loading import digest_of, load_causal, modules, place, posit
 from negagen.llm.protocol import Answer, Failure, Message, Request
 
 if TYPE_CHECKING:
-    from negagen.llm.backends.decoding import Decoder, Prompt
+    from negagen.llm.backends.decoding import Decoded, Decoder, Prompt
 
 _SHORTEST_SHARED: Final = 32
 _PER_CPU, _PER_GPU = (16, 16_384), (128, 131_072)
@@ -124,7 +124,7 @@ class LocalBackend:
         return {"backend": "local", "model": self._version, "dtype": self._dtype, "structured": structured}
 
     def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
-        """As `Backend.answers`: a batch at a time, short prompts first."""
+        """As `Backend.answers`: short prompts first, each answer as it leaves its batch."""
         if any(request.image is not None for request in requests):
             raise LanguageModelError("pictures need a server with a model that sees: give its --base-url.")
         prompts: dict[int, Prompt] = {}
@@ -210,27 +210,39 @@ class LocalBackend:
     def _decoded(self, batch: Sequence[int], prompts: Mapping[int, Prompt]) -> Iterator[tuple[int, Answer | Failure]]:
         import torch
 
+        left = list(batch)
         try:
-            with self._lock:
-                if self._decoder is None:
-                    raise LanguageModelError(f"{self.name} was closed: open it again to ask it.")
-                decoded = self._decoder.decode([prompts[n] for n in batch])
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            if len(batch) == 1:
-                yield batch[0], Failure("the GPU's memory does not suffice for its prompt alone")
-                return
-            half = len(batch) // 2
-            self._batch_size = min(self._batch_size, half)
-            _log.warning("out of GPU memory: batches of %d from now on.", half)
-            for part in (batch[:half], batch[half:]):
-                yield from self._decoded(part, prompts)
+            for at, result in self._steps([prompts[n] for n in batch]):
+                n = batch[at]
+                left.remove(n)
+                # What "cleaning up" would do to the spaces of byte-level vocabularies is damage.
+                text = self._tokenizer.decode(result.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+                finish = "stop" if result.ended else "length"
+                yield n, Answer(text, len(prompts[n].ids), len(result.ids) + result.ended, finish)
             return
-        for n, result in zip(batch, decoded, strict=True):
-            # What "cleaning up" would do to the spaces of byte-level vocabularies is damage.
-            text = self._tokenizer.decode(result.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            finish = "stop" if result.ended else "length"
-            yield n, Answer(text, len(prompts[n].ids), len(result.ids) + result.ended, finish)
+        except torch.OutOfMemoryError:
+            pass  # what it holds is let go of first
+        torch.cuda.empty_cache()
+        if len(left) == 1:
+            yield left[0], Failure("the GPU's memory does not suffice for its prompt alone")
+            return
+        half = len(left) // 2
+        self._batch_size = min(self._batch_size, half)
+        _log.warning("out of GPU memory: batches of %d from now on.", half)
+        for part in (left[:half], left[half:]):
+            yield from self._decoded(part, prompts)
+
+    def _steps(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Decoded]]:
+        """What is decoded, as it ends; other threads get their turn between two answers."""
+        with self._lock:
+            if self._decoder is None:
+                raise LanguageModelError(f"{self.name} was closed: open it again to ask it.")
+            steps = self._decoder.decode(prompts)
+        while True:
+            with self._lock:
+                if (step := next(steps, None)) is None:
+                    return
+            yield step
 
 
 def _dtype(torch: Any, name: str, device: str) -> str:

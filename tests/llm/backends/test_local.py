@@ -234,6 +234,42 @@ def test_out_of_memory_halves_the_batch(
     assert "batches of 2" in caplog.text
 
 
+def test_an_answer_leaves_its_batch_when_it_has_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = LocalBackend(folder, device="cpu")
+    forward, steps = backend._decoder._forward, []  # type: ignore[union-attr]
+
+    def counted(*given: Any) -> Any:
+        steps.append(1)
+        return forward(*given)
+
+    monkeypatch.setattr(backend._decoder, "_forward", counted)
+    answers = backend.answers([request("a dog", max_tokens=30), request("a dog", max_tokens=1)])
+    first, before = next(answers), len(steps)
+    assert first[0] == 1
+    assert [n for n, _ in answers] == [0]
+    assert before < len(steps)
+
+
+def test_out_of_memory_in_the_middle_repeats_nothing_that_was_answered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = LocalBackend(folder, device="cpu")
+    decode = backend._decoder.decode  # type: ignore[union-attr]
+
+    def breaks(prompts: Sequence[Any]) -> Any:
+        steps = decode(prompts)
+        yield next(steps)
+        if len(prompts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield from steps
+
+    monkeypatch.setattr(backend._decoder, "decode", breaks)
+    requests = [request(caption, schema=SCHEMA, max_tokens=30) for caption in CAPTIONS]
+    found = list(backend.answers(requests))
+    assert sorted(n for n, _ in found) == list(range(len(requests)))
+    assert [result for _, result in sorted(found, key=lambda result: result[0])] == ask(folder, requests)
+
+
 def test_name_parameters_and_closing(folder: Path) -> None:
     backend = LocalBackend(folder, device="cpu")
     assert isinstance(backend, Backend)
