@@ -107,9 +107,9 @@ def patch(
     """Mix two models, choose as `trace` does, and export the chosen one with its curve to `output`.
 
     Raises `ModelError`, `DataError` for models that cannot be loaded or mixed, and benchmarks that are not there;
-    `OutputError` before any work if `output` is or holds one of both models, holds an exported model that `overwrite`
-    does not give up, or anything else; `TrainingError` where several alphas are given and no measure to tell them
-    apart.
+    `OutputError` before any work if `output` is or holds one of both models, lies in the folder of a run, holds an
+    exported model that `overwrite` does not give up, or anything else; `TrainingError` where several alphas are given
+    and no measure to tell them apart.
     """
     _check_output(output, base, tuned, overwrite=overwrite)
     if len(alphas) > 1 and not benchmarks.names:
@@ -147,6 +147,12 @@ def _check_output(output: Path, base: str, tuned: str, *, overwrite: bool) -> No
         # Writing replaces the whole folder, so a model somewhere below it would go too.
         if Path(name).exists() and Path(name).resolve().is_relative_to(output.resolve()):
             raise OutputError(f"{output} is or holds the {what} {name}: name another folder with -o DIR.")
+    for folder in (output.resolve(), *output.resolve().parents):
+        if run.is_run(folder):
+            raise OutputError(
+                f"{output} is part of the run in {folder}, whose models belong to its report: name another folder with"
+                " -o DIR."
+            )
     check_folder(output)
     if not overwrite and output.exists() and any(output.iterdir()):
         raise OutputError(

@@ -20,7 +20,8 @@ from negagen.errors import ModelError, TrainingError
 _NAMED: Final = 5
 _COUNT: Final = "num_batches_tracked"
 RULE: Final = (
-    "the largest compositional score among the points whose retained score is at most {tolerance:g} below the base's"
+    "the largest compositional score among the points whose retained score is at most {tolerance:g} below the base's;"
+    " its figures are of the very data that it was chosen on"
 )
 
 

@@ -29,6 +29,7 @@ from negagen.atomic import explained, written_aside
 from negagen.errors import OutputError, TrainingError
 
 CONFIG: Final = "config.json"
+RECIPE: Final = "recipe.toml"
 _PACKAGES: Final = ("torch", "transformers", "peft", "open-clip-torch", "numpy", "pyarrow", "pillow")
 _LISTED: Final = 12
 
@@ -55,6 +56,11 @@ def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a run's folder it is, finished or not: models have a config.json too."""
+    return (folder / CONFIG).is_file() and (folder / RECIPE).is_file()
+
+
 def begin(folder: Path, config: Mapping[str, Any], recipe: str) -> None:
     """Make the folder of a new run and write its configuration there.
 
@@ -68,7 +74,7 @@ def begin(folder: Path, config: Mapping[str, Any], recipe: str) -> None:
         raise OutputError(f"{folder} is a file: name a folder with -o RUN_DIR.")
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "recipe.toml", recipe)
+    _write(folder / RECIPE, recipe)
     _write(folder / CONFIG, json.dumps({**config, "versions": versions()}, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from negagen.train.run import begin
 from tests.cli.conftest import Ran
 from tests.train import small, tiny
 
@@ -48,6 +49,8 @@ def test_every_point_is_measured_and_one_chosen(run: Run, folder: Path) -> None:
     best = max(one["benchmarks"]["composition"] for one in kept)
     assert next(one for one in kept if one["alpha"] == curve["alpha"])["benchmarks"]["composition"] == best
     assert "largest compositional score" in ran.out
+    assert "of the very data that it was chosen on" in " ".join(ran.out.split())
+    assert "of the very data that it was chosen on" in (folder / "out" / "README.md").read_text()
     with Image.open(folder / "out" / "patching.png") as picture:
         assert min(picture.size) > 300
     assert (folder / "out" / "model.safetensors").exists()
@@ -83,6 +86,22 @@ def test_no_input_and_no_export_is_lost(run: Run, folder: Path) -> None:
     assert (out / "model.safetensors").read_bytes() == first
     assert run("patch", *models, "-o", out, "--alpha", 0.2, "--overwrite", "-q").code == 0
     assert (out / "model.safetensors").read_bytes() != first
+
+
+def test_a_runs_models_are_left_alone(run: Run, folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "run1"
+    begin(home, {}, "")
+    models = (folder / "base", folder / "tuned")
+    assert run("patch", *models, "-o", tmp_path / "tuned", "--alpha", 1, "-q").code == 0
+    kept = (tmp_path / "tuned").rename(home / "tuned")
+    before = (kept / "model.safetensors").read_bytes()
+    (tmp_path / "link").symlink_to(home)
+    for output in (kept, tmp_path / "link" / "tuned", home / "checkpoints" / "new", home):
+        ran = run("patch", *models, "-o", output, "--alpha", 0.5, "--overwrite", "-q")
+        assert ran.code == 2
+        assert f"error: {output} is part of the run in {home.resolve()}, whose models belong to its report" in ran.err
+    assert (kept / "model.safetensors").read_bytes() == before
+    assert not (home / "checkpoints").exists()
 
 
 def test_what_cannot_be_patched(run: Run, folder: Path) -> None:

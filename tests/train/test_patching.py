@@ -93,6 +93,7 @@ def test_a_curve_says_when_nothing_was_gained() -> None:
     points = {0.0: measured(0.6, 0.8), 1.0: measured(0.9, 0.5)}
     assert "the model from before" in Curve(points, 0.0, 0.01).rule
     assert "largest compositional score" in Curve(points, 1.0, 0.5).rule
+    assert Curve(points, 1.0, 0.5).rule.endswith("its figures are of the very data that it was chosen on")
     assert Curve({0.6: Measured()}, 0.6, 0.01).rule == "given"
     with pytest.raises(TrainingError, match="composition is not measured"):
         Measured(None, {"composition": None, "retention": 0.5}).point(0.5)
