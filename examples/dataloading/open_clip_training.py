@@ -7,8 +7,8 @@ Reading, shuffling, workers (`get_data`, from CSV or WebDataset) and steps (`tra
 a tokenizer, which gives each caption's negatives beside it, the model called with both, and NegCLIP's loss. In one
 process: on several, open_clip's losses gather features of all ranks, this one does not.
 
-Needs the extras train, open-clip and webdataset, pandas, and, as all of open_clip, a torchvision built for the torch at
-hand.
+Needs the extras train, open-clip and webdataset, pandas, and, as all of open_clip, a torchvision for the torch at hand;
+`torchvision_for_open_clip` makes do with PyPI's, which is for CUDA, beside a torch for the CPU.
 """
 
 from __future__ import annotations
@@ -23,14 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from open_clip import add_model_config, create_model_and_transforms, get_tokenizer
-from open_clip_train.data import get_data
-from open_clip_train.distributed import init_distributed_device
-from open_clip_train.params import parse_args
-from open_clip_train.scheduler import cosine_lr
-from open_clip_train.train import train_one_epoch
 from torch import Tensor, nn
 
+from examples.dataloading.torchvision_for_open_clip import load_torchvision
 from examples.scenes.captions import captions
 from examples.scenes.render import draw
 from examples.scenes.sample import sample
@@ -111,6 +106,11 @@ def loss(
 
 def train(args: Namespace, network: Any, preprocess: Callable[[Any], Tensor]) -> Towers:
     """Epochs of open_clip's loop; `args` are its own, of `parse_args` and `init_distributed_device`."""
+    from open_clip import get_tokenizer
+    from open_clip_train.data import get_data
+    from open_clip_train.scheduler import cosine_lr
+    from open_clip_train.train import train_one_epoch
+
     args.distill = args.wandb = False
     augment = NegativeAugmentation(Negator(k=K, seed=args.seed))
     tokenizer = WithNegatives(get_tokenizer(args.model), augment)
@@ -128,6 +128,8 @@ def train(args: Namespace, network: Any, preprocess: Callable[[Any], Tensor]) ->
 
 def demonstration(folder: Path, pictures: int = 64) -> list[str]:
     """Options for a tiny model and a few pictures, which are written to `folder`."""
+    from open_clip import add_model_config
+
     rows = ["filepath\ttitle"]
     for number in range(pictures):
         scene = sample(number)
@@ -144,6 +146,11 @@ def demonstration(folder: Path, pictures: int = 64) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, and say how much of the model has changed."""
+    load_torchvision()
+    from open_clip import create_model_and_transforms
+    from open_clip_train.distributed import init_distributed_device
+    from open_clip_train.params import parse_args
+
     options = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with tempfile.TemporaryDirectory() as name:

@@ -73,6 +73,15 @@ def test_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lazy[:40]["negatives"] != first
 
 
+def test_a_torchvision_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from examples.dataloading import torchvision_for_open_clip as example
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(example, "BESIDE", tmp_path / "nowhere")
+    with pytest.raises(SystemExit, match=r"needs torchvision, built for the torch at hand(.|\n)*-c constraints\.txt"):
+        example.load_torchvision()
+
+
 def test_open_clip(tmp_path: Path) -> None:
     missing = [name for name in ("open_clip", "pandas", "webdataset") if importlib.util.find_spec(name) is None]
     if missing:
@@ -80,10 +89,9 @@ def test_open_clip(tmp_path: Path) -> None:
     installed, beside = importlib.util.find_spec("torchvision") is not None, Path(sys.prefix) / "torchvision"
     if not installed and not beside.exists():
         pytest.skip(f"no torchvision, neither installed nor in {beside}, where `make test` puts it")
-    folders = [] if installed else [str(beside)]
     script = Path(__file__).with_name("with_open_clip.py")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), str(tmp_path), *folders],
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path)],
         check=False,
         capture_output=True,
         text=True,

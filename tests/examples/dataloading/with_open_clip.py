@@ -1,38 +1,22 @@
 """Runs the example of open_clip in a process of its own and writes what came of it to found.json.
 
-    python tests/examples/dataloading/with_open_clip.py FOLDER [TORCHVISION]
-
-PyPI's torchvision is for CUDA builds of torch. Beside one for the CPU its compiled operators cannot be loaded, and
-importing it fails at the two that it registers unasked. open_clip uses neither: they are declared here, and the rest
-of torchvision, from the folder TORCHVISION, runs as it is.
+python tests/examples/dataloading/with_open_clip.py FOLDER
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 
-UNASKED = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
+from examples.dataloading.torchvision_for_open_clip import load_torchvision
 
 
-def main(folder: Path, torchvision: str | None) -> None:
+def main(folder: Path) -> None:
     """Run, and write what is found."""
-    if torchvision is not None:
-        sys.path.append(torchvision)
-    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError:  # operator torchvision::nms does not exist
-        for operator in UNASKED:
-            library.define(operator)
+    found: dict[str, object] = {"torchvision": load_torchvision()}
     torch.set_num_threads(1)
     import open_clip
     from open_clip_train.distributed import init_distributed_device
@@ -44,7 +28,6 @@ def main(folder: Path, torchvision: str | None) -> None:
 
     example.main([*example.demonstration(folder), "--device", "cpu", "--workers", "0"])
 
-    found: dict[str, object] = {"torchvision": sys.modules["torchvision"].__version__}
     augment = NegativeAugmentation(Negator(k=4, seed=0))
     tokenizer = open_clip.get_tokenizer(example.TINY)
     captions = ["A red ball lies under a table.", "Hm."]
@@ -81,4 +64,4 @@ def main(folder: Path, torchvision: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
+    main(Path(sys.argv[1]))
