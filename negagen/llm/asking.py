@@ -193,7 +193,7 @@ class LanguageProposer:
 
 def _keyed(slots: Sequence[Slot], stream: Stream, image: bytes | None) -> list[Slot]:
     key = stream.bits()
-    return [replace(slot, key=key, wanted=1, image=image) for slot in slots]
+    return [replace(slot, key=key, image=image) for slot in slots]
 
 
 def _rejection(slot: Slot, text: str, reason: str) -> Rejection:

@@ -56,7 +56,7 @@ class ChatFiller:
                     yield from ((n, UNREADABLE) for n in group)
                     continue
                 for at, n in enumerate(group):
-                    said = reading.proposals.get(at, ())[: max(1, slots[n].wanted)]
+                    said = reading.proposals.get(at, ())[:1]
                     yield n, [replace(each, echoes=chosen.echoes(slots[n], each.replacement)) for each in said]
 
     def close(self) -> None:
@@ -80,11 +80,10 @@ class ChatFiller:
         return out
 
     def _request(self, chosen: Prompt, slots: Sequence[Slot]) -> Request:
-        most = len(slots) * max(1, *(slot.wanted for slot in slots))
         return Request(
             messages=chosen.messages(self.seed, slots[0].key % ROTATIONS, **question_of(slots)),
-            schema=edits_schema(len(slots), reasons=not slots[0].positive, most=most),
-            max_tokens=_TOKENS_BESIDE + _TOKENS_AN_EDIT * most,
+            schema=edits_schema(len(slots), reasons=not slots[0].positive),
+            max_tokens=_TOKENS_BESIDE + _TOKENS_AN_EDIT * len(slots),
             temperature=0.0,
             seed=self.seed & 0x7FFFFFFF,
             image=slots[0].image if self.seeing else None,

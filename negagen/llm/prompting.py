@@ -109,11 +109,15 @@ def prompt(name: str) -> Prompt:
 
 def question_of(slots: Sequence[Slot]) -> dict[str, Any]:
     """What the templates of replacements ask about: slots of one caption."""
-    return {"caption": slots[0].text, "slots": slots, "wanted": max(slot.wanted for slot in slots)}
+    return {"caption": slots[0].text, "slots": slots}
 
 
-def edits_schema(spans: int, *, reasons: bool, most: int) -> dict[str, Any]:
-    """The JSON schema of an answer about so many spans."""
+def edits_schema(spans: int, *, reasons: bool) -> dict[str, Any]:
+    """The JSON schema of an answer about so many spans, an edit each.
+
+    `reasons` asks for `why_false`, which nothing reads but whoever looks at answers: a model that says why first thinks
+    of what a replacement must do.
+    """
     properties: dict[str, Any] = {
         "span": {"type": "integer", "minimum": 1, "maximum": spans},
         "replacement": {"type": "string", "maxLength": 60},
@@ -123,7 +127,7 @@ def edits_schema(spans: int, *, reasons: bool, most: int) -> dict[str, Any]:
     edit = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
     return {
         "type": "object",
-        "properties": {"edits": {"type": "array", "items": edit, "maxItems": most}},
+        "properties": {"edits": {"type": "array", "items": edit, "maxItems": spans}},
         "required": ["edits"],
         "additionalProperties": False,
     }
@@ -143,7 +147,6 @@ def _as_shown(exemplar: Mapping[str, Any]) -> dict[str, Any]:
     if "spans" in exemplar:
         out["slots"] = [Shown(span, role) for span, role in exemplar["spans"]]
         out["edits"] = [{"why_false": "", "plausible": True, **edit} for edit in exemplar["edits"]]
-        out["wanted"] = 1
     return out
 
 

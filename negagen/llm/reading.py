@@ -25,11 +25,10 @@ _DECODER: Final = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an answer proposes for each span, by its number from 0; `ignored` counts what could not be used."""
+    """What an answer proposes for each span, by its number from 0."""
 
     state: State
     proposals: Mapping[int, tuple[Proposal, ...]]
-    ignored: int = 0
 
 
 def read_edits(text: str, spans: int) -> Reading:
@@ -40,7 +39,7 @@ def read_edits(text: str, spans: int) -> Reading:
     """
     whole, found = _found(text)
     proposals: dict[int, list[Proposal]] = {}
-    said, ignored = False, 0
+    said = False
     for item in found:
         if item.get("edits") == []:
             said = True
@@ -48,16 +47,14 @@ def read_edits(text: str, spans: int) -> Reading:
         replacement, span = item.get("replacement", item), _span(item, spans)
         if replacement is None or replacement == "":
             said = True
-        elif span is None or not isinstance(replacement, str):
-            ignored += 1
-        else:
+        elif span is not None and isinstance(replacement, str):
             reason = item.get("why_false")
             plausible = _truth(item.get("plausible")) is not False
             proposal = Proposal(replacement, reason if isinstance(reason, str) else "", plausible)
             proposals.setdefault(span, []).append(proposal)
     if not proposals and not said:
-        return Reading("unreadable", {}, ignored)
-    return Reading("json" if whole else "salvaged", {n: tuple(each) for n, each in proposals.items()}, ignored)
+        return Reading("unreadable", {})
+    return Reading("json" if whole else "salvaged", {n: tuple(each) for n, each in proposals.items()})
 
 
 def read_both(text: str) -> bool | None:

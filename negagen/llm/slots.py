@@ -43,8 +43,8 @@ class Slot:
     `category` is that of the negative that a replacement makes, or "paraphrase" where one is asked for that leaves the
     caption true. `role` says what stands there: object (the head of a noun phrase, without article and attributes),
     attribute, relation (a preposition), action (a verb) or count (a number). `old` is its lemma, `phrase` and
-    `relation` index the parse or are -1. `wanted` replacements are asked for; `key` fixes what of the
-    asking is drawn by lot. `image` is the picture, PNG or JPEG, for models that see.
+    `relation` index the parse or are -1. `key` fixes what of the asking is drawn by lot. `image` is the picture, PNG or
+    JPEG, for models that see.
     """
 
     text: str
@@ -57,7 +57,6 @@ class Slot:
     old: str
     phrase: int = -1
     relation: int = -1
-    wanted: int = 2
     key: int = 0
     image: bytes | None = None
 
@@ -139,7 +138,7 @@ def _slot(parse: Parse, role: str, first: int, stop: int, old: str, phrase: int 
 
 
 def _as_positive(slot: Slot) -> Slot:
-    return replace(slot, category="paraphrase", wanted=1)
+    return replace(slot, category="paraphrase")
 
 
 def _objects(parse: Parse) -> Iterator[Slot]:

@@ -24,12 +24,12 @@ EXEMPLARS = tomllib.loads((files("negagen.llm.prompts") / "exemplars.toml").read
 
 
 def slot(text: str = "A dog on a bench", start: int = 2, end: int = 5) -> Slot:
-    return Slot(text, start, end, "replace_obj", "object", 1, 2, "dog", wanted=1)
+    return Slot(text, start, end, "replace_obj", "object", 1, 2, "dog")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_prompt_has_a_version_and_a_hash(name: str) -> None:
-    assert prompt(name).version == "1"
+    assert prompt(name).version == "2"
     assert len(prompt(name).hash) == 16
     assert len({prompt(each).hash for each in NAMES}) == len(NAMES)
 
@@ -110,8 +110,8 @@ def test_a_caption_cannot_leave_its_quotation_marks(text: str) -> None:
 
 
 def test_the_schema_is_strict() -> None:
-    schema = edits_schema(3, reasons=True, most=3)
+    schema = edits_schema(3, reasons=True)
     edit = schema["properties"]["edits"]["items"]
     assert edit["required"] == ["span", "replacement", "why_false", "plausible"]
     assert edit["properties"]["span"]["maximum"] == 3
-    assert "why_false" not in edits_schema(3, reasons=False, most=3)["properties"]["edits"]["items"]["properties"]
+    assert "why_false" not in edits_schema(3, reasons=False)["properties"]["edits"]["items"]["properties"]

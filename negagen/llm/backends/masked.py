@@ -25,7 +25,7 @@ class MaskedFiller:
 
     TSVLC (Doveh et al., CVPR 2023) and CE-CLIP (Zhang et al., CVPR 2024) replace a word by a masked language model's
     prediction. Here the words are those that are one token and are spelt in letters, the 24 likeliest but for what
-    stood there; `wanted` of them are drawn by the model's probabilities, fixed by the slot's key. A model of this kind
+    stood there; one of them is drawn by the model's probabilities, fixed by the slot's key. A model of this kind
     knows what is usual, not what is false: many of its words fit the picture as well, and the checks know only those of
     the lexicon. Slots that ask for other wordings of what is true are left alone.
 
@@ -147,9 +147,7 @@ class MaskedFiller:
             if lower not in (slot.span.lower(), slot.old.lower()) and len(spelt) < _LIKELIEST:
                 spelt.setdefault(lower, chance)
         stream = Stream(key_of("masked", slot.key, slot.text, slot.start, slot.end))
-        drawn: list[Proposal] = []
-        while spelt and len(drawn) < slot.wanted:
-            word = list(spelt)[stream.weighted(list(accumulate(1 + int(chance * _PARTS) for chance in spelt.values())))]
-            del spelt[word]
-            drawn.append(Proposal(word))
-        return tuple(drawn)
+        if not spelt:
+            return ()
+        sums = list(accumulate(1 + int(chance * _PARTS) for chance in spelt.values()))
+        return (Proposal(list(spelt)[stream.weighted(sums)]),)

@@ -20,13 +20,11 @@ def opening(
     *,
     base_url: str | None = None,
     concurrency: int = 8,
-    timeout: float = 120.0,
     device: str = "auto",
-    batch_size: int | None = None,
 ) -> Backend:
     """The back end of a chat model: with `base_url` the server's model of that name, else a model on this machine.
 
-    `concurrency` and `timeout` are for servers, `device` and `batch_size` for local models.
+    `concurrency` is for servers, `device` for local models.
 
     Raises:
         LanguageModelError: there is no such model, or it cannot be used; the message says what to do.
@@ -37,21 +35,21 @@ def opening(
         if base_url is not None:
             from negagen.llm.backends.server import ServerBackend
 
-            return ServerBackend(spec, base_url, concurrency=concurrency, timeout=timeout)
+            return ServerBackend(spec, base_url, concurrency=concurrency)
         path = _existing(spec)
         from negagen.llm.backends.local import LocalBackend
 
-        return LocalBackend(path, device=device, batch_size=batch_size)
+        return LocalBackend(path, device=device)
     except ModuleNotFoundError as error:
         raise LanguageModelError(f"--llm needs {error.name}: pip install 'negagen[llm]'") from error
 
 
-def opening_masked(spec: str, *, device: str = "auto", batch_size: int | None = None) -> MaskedFiller:
+def opening_masked(spec: str) -> MaskedFiller:
     """The filler that `masked:PATH` means. Raises `LanguageModelError` as `opening` does."""
     try:
         from negagen.llm.backends.masked import MaskedFiller
 
-        return MaskedFiller(_existing(spec.removeprefix(MASKED)), device=device, batch_size=batch_size)
+        return MaskedFiller(_existing(spec.removeprefix(MASKED)))
     except ModuleNotFoundError as error:
         raise LanguageModelError(f"--llm needs {error.name}: pip install 'negagen[llm]'") from error
 

@@ -23,7 +23,7 @@ def test_what_a_spec_means(tmp_path: Path) -> None:
     with closing(opening("some/model", base_url="http://localhost:8000/v1")) as server:
         assert isinstance(server, ServerBackend)
     assert isinstance(opening(str(tmp_path / "chat"), device="cpu"), LocalBackend)
-    assert isinstance(opening_masked(f"masked:{tmp_path / 'fill'}", device="cpu"), MaskedFiller)
+    assert isinstance(opening_masked(f"masked:{tmp_path / 'fill'}"), MaskedFiller)
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
