@@ -157,9 +157,9 @@ def test_without_a_model_nothing_of_it_is_loaded(captions: Path) -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-def killed(captions: Path, out: Path, server: FaultyServer, after: int) -> None:
+def killed(captions: Path, out: Path, server: FaultyServer, after: int, *more: object) -> None:
     command = [sys.executable, "-m", "negagen", "generate", str(captions), "-o", str(out)]
-    command += [str(each) for each in asked(server, "--llm-mode", "mix", "--llm-verify", "--llm-concurrency", 3)]
+    command += [str(each) for each in asked(server, "--llm-mode", "mix", "--llm-verify", "--llm-concurrency", 3, *more)]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     while len(server.received) < after:
         assert process.poll() is None
@@ -183,6 +183,16 @@ def test_a_killed_run_repeats_nothing_and_gives_the_same(run: Run, serve: Serve,
     run("generate", captions, "-o", whole, *asked(fresh, *more))
     assert out.read_bytes() == whole.read_bytes()
     assert set(slow.asked()) == set(fresh.asked())
+
+
+def test_a_budget_holds_for_runs_that_are_killed(run: Run, serve: Serve, captions: Path) -> None:
+    slow = serve(lambda before, body: Reply(body=write(before, body).body, delay=0.05))
+    out = captions.with_name("o.parquet")
+    killed(captions, out, slow, 10, "--llm-budget", "30requests")
+    more = ("--llm-mode", "mix", "--llm-verify", "--llm-concurrency", 3, "--llm-budget", "30requests")
+    ran = run("generate", captions, "-o", out, *asked(slow, *more))
+    assert ran.code == 0, ran.err
+    assert 10 <= len(slow.received) <= 30
 
 
 def test_from_the_cache_alone(run: Run, serve: Serve, captions: Path) -> None:
