@@ -278,7 +278,7 @@ def test_what_cannot_be_mined(folder: Path, tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([{**row, "status": 1} for row in rows()]), tmp_path / "status.parquet")
     with pytest.raises(InputError, match="column 'status' of the pool is int64"):
         mine(scorer(folder), Inputs([tmp_path / "status.parquet"]), tmp_path / "out.parquet", cache=tmp_path)
-    with pytest.raises(OutputError, match="-o .* is an input of this run"):
+    with pytest.raises(OutputError, match=r"-o .* is an input of this run"):
         mined(folder, folder / "pool.parquet", ALL)
     with pytest.raises(InputError, match="2 pools"):
         mine(scorer(folder), Inputs(["a", "b"]), tmp_path / "out.parquet", cache=tmp_path)
