@@ -178,6 +178,7 @@ class Desk:
         self.usage.read[state] += 1
         if not self._fresh:  # an answer of an earlier run says nothing about this one
             return
+        self._fresh = False
         if readable:
             self._useless_in_a_row = 0
         else:
@@ -218,7 +219,8 @@ class Desk:
                 self._told()
                 self._fresh = True
                 yield number, answer
-                self._fresh = False
+                if self._fresh:  # nobody said that it could not be read
+                    self._fresh, self._useless_in_a_row = False, 0
             else:
                 self._fail(keys[number], answer)
                 self._purse.settle(requests[number], None)

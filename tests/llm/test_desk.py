@@ -180,6 +180,29 @@ def test_a_model_that_only_fails_ends_the_run(tmp_path: Path) -> None:
         try_out(Echo(fails=("Say yes.",)))
 
 
+def test_failures_with_answers_between_them_end_nothing(tmp_path: Path) -> None:
+    texts = [str(n) for n in range(100)]
+    said = told(desk(tmp_path / "c.sqlite", Echo(fails=tuple(texts[::2]))), *texts)
+    assert sum(each.startswith("!") for each in said) == 50
+
+
+def test_answers_that_cannot_be_read_end_a_run_unless_they_are_kept_ones(tmp_path: Path) -> None:
+    requests = [request(str(n)) for n in range(100)]
+
+    def read(desk: Desk) -> None:
+        for _ in desk.answers("prompt", requests):
+            desk.note_read("unreadable", readable=False)
+
+    first = desk(tmp_path / "c.sqlite", Echo())
+    with pytest.raises(LanguageModelError, match="its answer could not be read"):
+        read(first)
+    assert first.usage.asked == 32
+    again = desk(tmp_path / "c.sqlite", Echo())
+    with pytest.raises(LanguageModelError, match="its answer could not be read"):
+        read(again)
+    assert (again.usage.cached, again.usage.asked) == (32, 32)
+
+
 def test_raw_answers_stay(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     told(desk(path, Echo()), "a", "b")

@@ -447,7 +447,12 @@ def test_raw_answers_can_be_looked_at(run: Run, serve: Serve, captions: Path) ->
     assert run("answers", cache, "--containing", "no such caption").out.strip() == "no such answers"
     (line,) = run("answers", cache, "--json", "--containing", CAPTIONS[1]).out.splitlines()
     assert json.loads(line)["answer"] == "A zebra, I think"
-    assert run("answers", captions).code == 2
+    ran = run("answers", captions)
+    assert (ran.code, "is not a cache of answers" in ran.err) == (2, True)
+    ran = run("answers", captions.parent)
+    assert (ran.code, "is a folder" in ran.err) == (2, True)
+    odd = cache.rename(cache.with_name("what #1?.sqlite"))
+    assert run("answers", odd, "--unreadable").out.count("> A zebra, I think") == 3
 
 
 def test_a_masked_model_fills_in(run: Run, captions: Path) -> None:
