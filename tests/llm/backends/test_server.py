@@ -388,7 +388,7 @@ def test_prose_and_broken_json_of_the_model_are_answers() -> None:
 def test_tokens_are_counted_by_characters_where_the_server_does_not_tell() -> None:
     body = b'{"choices": [{"message": {"content": "four and more"}}]}'
     found, _ = ask(lambda before, _: Reply(body=body), [request("x" * 85)])
-    assert found[0] == Answer("four and more", 50, 8, "stop")
+    assert found[0] == Answer("four and more", 50, 7, "stop")
 
 
 @pytest.mark.parametrize(("names", "sent"), [(["NEGAGEN_API_KEY", "OPENAI_API_KEY"], 0), (["OPENAI_API_KEY"], 0)])
