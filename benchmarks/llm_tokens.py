@@ -74,7 +74,7 @@ class Script:
         """What was answered before, or nothing at all."""
         for n, request in enumerate(requests):
             self.requests.append(request)
-            yield n, self.answers_of.get(key(request), Answer("{}", 0, 0, "stop"))
+            yield n, self.answers_of.get(key(request), Answer('{"edits": []}', 0, 0, "stop"))
 
     def close(self) -> None:
         """Nothing."""
