@@ -60,3 +60,9 @@ def test_tokens_are_laid_to_what_was_accepted() -> None:
             assert found["refused"] == {"changed elsewhere, or in several places": 1}
         changed = [{**stored[0], "request": asdict(replace(asked[0], messages=asked[0].messages[:1]))}]
         assert _judged(kind, CAPTIONS, changed)["requests_without_answer"] == 2
+
+
+def test_as_many_requests_are_written_down_as_there_are_captions() -> None:
+    # More than the unreadable answers in a row that end a run.
+    captions = [f"{caption} {n} times" for n in range(20) for caption in CAPTIONS]
+    assert len(_through("span", captions)[0].requests) == len(captions)
