@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from negagen.cli.options import CaptionColumn, Device, ImageColumn, ImageIdColumn, MaxBad, Quiet
+
 
 def finetune(
     negatives: Annotated[
@@ -81,20 +83,16 @@ def finetune(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Threads that make batches, processes that decode.")] = 4,
     cache: Annotated[
         Path | None,
         typer.Option(help="Folder for decoded pictures. [default: ~/.cache/negagen]", show_default=False),
     ] = None,
-    max_bad: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of pictures that may be missing or damaged.")
-    ] = 0.01,
-    caption_column: Annotated[str | None, typer.Option(help="Column of captions.", show_default=False)] = None,
-    image_column: Annotated[str | None, typer.Option(help="Column of pictures.", show_default=False)] = None,
-    image_id_column: Annotated[
-        str | None, typer.Option(help="Column that tells which captions show one picture.", show_default=False)
-    ] = None,
+    max_bad: MaxBad = 0.01,
+    caption_column: CaptionColumn = None,
+    image_column: ImageColumn = None,
+    image_id_column: ImageIdColumn = None,
     log: Annotated[
         list[str] | None,
         typer.Option(help="Metrics also to tensorboard or wandb; repeatable.", show_default=False),
@@ -102,7 +100,7 @@ def finetune(
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
     keep: Annotated[int, typer.Option(min=1, help="Checkpoints that are kept.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="The closing report as JSON on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing table.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Fine-tune a CLIP on captions and their hard negatives.
 

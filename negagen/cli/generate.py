@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from negagen.cli.options import Quiet
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -195,7 +197,7 @@ def generate(
     ] = False,
     limit: Annotated[int | None, typer.Option(min=0, help="Only the first N rows.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The closing report as JSON on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing table.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make hard negatives for every caption of a file.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from negagen.cli.options import CaptionColumn, Device, ImageColumn, ImageIdColumn, MaxBad, Quiet
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -64,7 +66,7 @@ def mine(
     quota: Annotated[float, typer.Option(min=0, max=1, help="Most of all that is kept, of one category.")] = 1.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a forward pass.")] = 256,
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Of the model's arithmetic.")] = "fp32",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode, threads that make batches.")] = 4,
     cache: Annotated[
         Path | None,
@@ -72,20 +74,16 @@ def mine(
             help="Folder for pixels, tokens and what models said. [default: ~/.cache/negagen]", show_default=False
         ),
     ] = None,
-    max_bad: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of pictures that may be missing or damaged.")
-    ] = 0.01,
-    caption_column: Annotated[str | None, typer.Option(help="Column of captions.", show_default=False)] = None,
-    image_column: Annotated[str | None, typer.Option(help="Column of pictures.", show_default=False)] = None,
-    image_id_column: Annotated[
-        str | None, typer.Option(help="Column that tells which captions show one picture.", show_default=False)
-    ] = None,
+    max_bad: MaxBad = 0.01,
+    caption_column: CaptionColumn = None,
+    image_column: ImageColumn = None,
+    image_id_column: ImageIdColumn = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")] = False,
     picture: Annotated[
         Path | None, typer.Option("--plot", help="Write what fools the model as a picture, SVG.", show_default=False)
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no closing table.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score every candidate of a pool with a model, and keep those that fool it.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from negagen.cli.options import Device
+
 
 def patch(
     base: Annotated[
@@ -39,7 +41,7 @@ def patch(
         typer.Option(min=0, max=1, help="How far the retained score may fall below the base's: 0.01 is one point."),
     ] = 0.01,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported model in OUTPUT.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Every point as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
 ) -> None:
