@@ -26,8 +26,6 @@ CREATE TABLE IF NOT EXISTS answers (
     messages TEXT NOT NULL, text TEXT NOT NULL, finish TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS answers_run ON answers (run);
-CREATE TABLE IF NOT EXISTS failures (run TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sent (
     number INTEGER PRIMARY KEY, run TEXT NOT NULL, key TEXT NOT NULL, tokens INTEGER NOT NULL
 );
@@ -77,12 +75,12 @@ class Cache:
                 f"{path} cannot be used as a cache of answers ({error}): name another with --llm-cache FILE."
             ) from error
 
-    def find(self, key: str) -> tuple[Answer, str] | None:
-        """The answer of that key and the run that paid for it."""
+    def find(self, key: str) -> Answer | None:
+        """The answer of that key."""
         row = self._file.execute(
-            "SELECT text, prompt_tokens, completion_tokens, finish, run FROM answers WHERE key = ?", (key,)
+            "SELECT text, prompt_tokens, completion_tokens, finish FROM answers WHERE key = ?", (key,)
         ).fetchone()
-        return None if row is None else (Answer(row[0], row[1], row[2], row[3]), row[4])
+        return None if row is None else Answer(*row)
 
     def keep(
         self, key: str, run: str, prompt: str, model: str, parameters: Mapping[str, Any], request: Request, said: Answer
@@ -111,10 +109,6 @@ class Cache:
             "UPDATE sent SET tokens = ? WHERE number = (SELECT max(number) FROM sent WHERE run = ? AND key = ?)",
             (tokens, run, key),
         )
-
-    def note_failure(self, key: str, run: str, reason: str) -> None:
-        """Remember that a request of a run failed; it is asked again if it comes again."""
-        self._file.execute("INSERT INTO failures VALUES (?, ?, ?)", (run, key, reason))
 
     def paid(self, run: str) -> tuple[int, int]:
         """How many requests were sent for a run, and their tokens in all: what has no answer counts at its dearest."""

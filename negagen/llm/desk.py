@@ -148,10 +148,10 @@ class Desk:
             found = self._cache.find(key)
             if found is not None:
                 self.usage.cached += 1
-                self.usage.kept_prompt_tokens += found[0].prompt_tokens
-                self.usage.kept_completion_tokens += found[0].completion_tokens
+                self.usage.kept_prompt_tokens += found.prompt_tokens
+                self.usage.kept_completion_tokens += found.completion_tokens
                 self._told()
-                yield number, found[0]
+                yield number, found
                 continue
             if not self._admits(requests[number]):
                 if wave and not self._spent:  # what is under way may turn out cheaper
@@ -171,7 +171,7 @@ class Desk:
         for number, others in twins.items():
             found = self._cache.find(keys[number])
             for other in others:
-                yield other, self._failed[keys[number]] if found is None else found[0]
+                yield other, self._failed[keys[number]] if found is None else found
 
     def note_read(self, state: str, *, readable: bool) -> None:
         """How the answer that was yielded last could be read."""
@@ -229,7 +229,6 @@ class Desk:
 
     def _fail(self, key: str, failure: Failure) -> None:
         self._failed[key] = Failure(f"language model: {failure.reason}")
-        self._cache.note_failure(key, self._run, failure.reason)
         self.usage.failures[failure.reason] += 1
         self._told()
         self._note_useless(failure.reason)
