@@ -6,8 +6,9 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 
@@ -17,6 +18,7 @@ from negagen.llm.backends.retrying import Policy
 from negagen.llm.protocol import Answer, Failure, Request
 
 T = TypeVar("T")
+_Result: TypeAlias = tuple[int, Answer | Failure, asyncio.Event]
 
 
 class ServerBackend:
@@ -29,12 +31,14 @@ class ServerBackend:
     has been taken, its requests go one at a time. What is left out is told by one warning.
 
     The work is done on a thread of its own, so that `answers` can be used from any thread, from several at once, and
-    inside a running event loop. What is under way is cut when the iterator is closed or interrupted.
+    inside a running event loop. What is under way is cut when the iterator is closed or interrupted. An answer holds
+    its place among the `concurrency` until the caller asks for the next one: a caller that is killed before it has
+    stored what came loses no more than that many.
 
     Args:
         model: the model's name, as the server knows it.
         base_url: where its paths begin, mostly with `/v1` at the end.
-        concurrency: the most requests under way.
+        concurrency: the most requests under way, those included whose answer the caller still works on.
         timeout: seconds that one try may take.
         policy: when to try again.
 
@@ -57,7 +61,7 @@ class ServerBackend:
         self._address = _checked(base_url)
         self._concurrency, self._timeout = concurrency, timeout
         self._policy = policy or Policy()
-        self._starting = threading.Lock()
+        self._lock = threading.Lock()
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread, Exchange] | None = None
         self._closed = False
 
@@ -74,57 +78,68 @@ class ServerBackend:
         """As `Backend.answers`: each as soon as it has come."""
         if not requests:
             return
-        results: SimpleQueue[tuple[int, Answer | Failure] | None] = SimpleQueue()
-        loop, exchange = self._started()
-        running = asyncio.run_coroutine_threadsafe(self._all(exchange, requests, results), loop)
+        results: SimpleQueue[_Result | None] = SimpleQueue()
+        with self._lock:
+            loop, exchange = self._started()
+            running = asyncio.run_coroutine_threadsafe(self._all(exchange, requests, results), loop)
         ended = False
         try:
             while (item := _next(results)) is not None:
-                yield item
+                n, answer, taken = item
+                yield n, answer
+                with self._lock:
+                    if not self._closed:
+                        loop.call_soon_threadsafe(taken.set)
             ended = True
-            running.result()
+            try:
+                running.result()
+            except CancelledError:
+                raise self._gone() from None
         finally:
             running.cancel()
             while not ended and _next(results) is not None:
                 pass
 
     def close(self) -> None:
-        """End connections and the thread."""
-        with self._starting:
+        """End connections and the thread; whoever still reads answers is told that there are no more."""
+        with self._lock:
             self._closed = True
             running, self._running = self._running, None
         if running is not None:
             loop, thread, exchange = running
-            asyncio.run_coroutine_threadsafe(exchange.close(), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(exchange), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
 
     def _started(self) -> tuple[asyncio.AbstractEventLoop, Exchange]:
-        with self._starting:
-            if self._closed:
-                raise LanguageModelError(f"{self.name} was closed: open it again to ask it.")
-            if self._running is None:
-                key = _key()
-                loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=loop.run_forever, name="negagen-llm", daemon=True)
-                thread.start()
-                exchange = Exchange(
-                    self._model, self._address, key,
-                    concurrency=self._concurrency, timeout=self._timeout, policy=self._policy,
-                )  # fmt: skip
-                self._running = loop, thread, exchange
-            return self._running[0], self._running[2]
+        """The loop, running, and what asks in it. The lock is held."""
+        if self._closed:
+            raise self._gone()
+        if self._running is None:
+            key = _key()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="negagen-llm", daemon=True)
+            thread.start()
+            exchange = Exchange(
+                self._model, self._address, key,
+                concurrency=self._concurrency, timeout=self._timeout, policy=self._policy,
+            )  # fmt: skip
+            self._running = loop, thread, exchange
+        return self._running[0], self._running[2]
 
-    async def _all(
-        self, exchange: Exchange, requests: Sequence[Request], results: SimpleQueue[tuple[int, Answer | Failure] | None]
-    ) -> None:
+    def _gone(self) -> LanguageModelError:
+        return LanguageModelError(f"{self.name} was closed: open it again to ask it.")
+
+    async def _all(self, exchange: Exchange, requests: Sequence[Request], results: SimpleQueue[_Result | None]) -> None:
         """Put every request's result, then None; raises the first error that makes the rest pointless."""
         numbered = iter(enumerate(requests))
 
         async def work() -> None:
             for n, request in numbered:
-                results.put((n, await exchange.ask(n, request)))
+                taken = asyncio.Event()
+                results.put((n, await exchange.ask(n, request), taken))
+                await taken.wait()
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -134,6 +149,14 @@ class ServerBackend:
             raise errors.exceptions[0] from None
         finally:
             results.put(None)
+
+
+async def _end(exchange: Exchange) -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await exchange.close()
 
 
 def _next(results: SimpleQueue[T]) -> T:

@@ -64,6 +64,29 @@ def test_every_request_gets_its_own_answer_and_is_sent_once() -> None:
     assert set(server.asked().values()) == {1}
 
 
+def test_no_more_is_asked_than_can_be_lost() -> None:
+    with FaultyServer(echo) as server, opened(server, concurrency=3) as backend:
+        answers = backend.answers(requests(20))
+        for taken in range(1, 6):
+            next(answers)
+            time.sleep(0.2)  # a slow disk: the answer is in no file yet
+            assert len(server.received) <= taken + 2
+        assert len(dict(answers)) == 15
+    assert len(server.received) == 20
+
+
+def test_closing_ends_what_is_still_read() -> None:
+    with FaultyServer(echo) as server:
+        with opened(server, concurrency=3) as backend:
+            answers = backend.answers(requests(20))
+            next(answers)
+            while len(server.received) < 3:  # cut while it connects, anyio warns of itself
+                time.sleep(0.01)
+        with pytest.raises(LanguageModelError, match="was closed"):
+            list(answers)
+        assert len(server.received) == 3
+
+
 def test_what_is_sent() -> None:
     _, server = ask(echo, [request()])
     assert server.received == [
