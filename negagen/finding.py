@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from negagen.balance.blinder import Option
+from negagen.balance.blinder import Gathered, Option
 from negagen.checks import KEEP, Context, check_surface, context_of, judge
 from negagen.checks.surface import fold
 from negagen.lexicon import Lexicon
@@ -16,7 +16,7 @@ from negagen.realise import realise
 from negagen.ruleset import Rule
 from negagen.seeding import Stream
 from negagen.turns import Schedule, Turn
-from negagen.types import Candidate, Negative, Parse, Rejection, Result, Status
+from negagen.types import Candidate, Edit, Negative, Parse, Rejection, Result, Status
 
 MOST_POSITIVES: Final = 2
 """Hard positives of a caption at most."""
@@ -37,10 +37,17 @@ class Found:
     rejected: list[Rejection] = field(default_factory=list)
     reworded: bool = False
 
-    def result(self, status: Status, reason: str) -> Result:
-        """What was found, as the caption's result."""
+    def result(self, k: int, reason: str, note: str = "") -> Result:
+        """What was found, as the caption's result: `reason` says why it is less than `k`, `note` what failed."""
+        status: Status = "ok" if len(self.negatives) >= k else "partial" if self.negatives else "none"
+        said = [note] if status == "ok" else [reason, note]
         return Result(
-            self.parse.text, tuple(self.negatives), tuple(self.positives), tuple(self.rejected), status, reason
+            self.parse.text,
+            tuple(self.negatives),
+            tuple(self.positives),
+            tuple(self.rejected),
+            status,
+            "; ".join(filter(None, said)),
         )
 
 
@@ -165,7 +172,7 @@ class Finder:
         """Realise an option and file it; whether a negative came of it."""
         rule, candidate, verdict, _, generator = option
         parse = found.parse
-        edits, text = realise(self._lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle")
+        edits, text = _realised(self._lexicon, parse, candidate)
         surface = check_surface(found.folded, text, found.context)
         if surface is not KEEP:
             found.rejected.append(self._rejection(parse, rule, candidate, surface.reason))
@@ -186,4 +193,20 @@ class Finder:
         return Rejection(text, rule.name, rule.category, reason)
 
 
-__all__ = ["MOST_POSITIVES", "Finder", "Found"]
+def option_texts(lexicon: Lexicon, batch: Sequence[Gathered]) -> Callable[[int], str]:
+    """Gives the text of an option by its number among all of the batch."""
+    flat = [(gathered.parse, option.candidate) for gathered in batch for option in gathered.options]
+
+    def text(number: int) -> str:
+        parse, candidate = flat[number]
+        return _realised(lexicon, parse, candidate)[1]
+
+    return text
+
+
+def _realised(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> tuple[tuple[Edit, ...], str]:
+    # Words in no order have no articles to agree with.
+    return realise(lexicon, parse, candidate.splices, articles=candidate.operation != "shuffle")
+
+
+__all__ = ["MOST_POSITIVES", "Finder", "Found", "option_texts"]

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from negagen.balance.blinder import Option
 from negagen.checks import Context
+from negagen.finding import Finder
+from negagen.rows import Begun
 from negagen.ruleset import Rule
 from negagen.seeding import Stream
 from negagen.types import Parse, Rejection
@@ -72,3 +74,26 @@ class Proposer(Protocol):
     def propose(self, cases: Sequence[Case]) -> list[Proposed]:
         """What comes of each case, in order. What comes of one does not depend on the others."""
         ...
+
+
+class Asked(NamedTuple):
+    """A caption that a proposer is asked about, `wanted` negatives short."""
+
+    begun: Begun
+    wanted: int
+
+
+def ask(proposer: Proposer, finder: Finder, asked: Sequence[Asked]) -> list[Proposed]:
+    """What the proposer has for these captions; its positives and refusals are filed with what was found."""
+    cases = []
+    for (row, found, stream), wanted in asked:
+        if proposer.mode == "fill":
+            finder.reword(found, stream)
+        reworded = max(0, finder.most_positives - len(found.positives))
+        cases.append(Case(found.parse, found.context, stream, wanted, reworded, row.image))
+    out = proposer.propose(cases)
+    for ((_, found, _), _), said in zip(asked, out, strict=True):
+        found.rejected += said.rejected
+        for option in said.positives:
+            finder.file(found, option, {})
+    return out

@@ -132,6 +132,35 @@ def load_rules(paths: Sequence[str | Path] | None = None) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def choose_rules(
+    rules: Sequence[str | Path | Rule] | str | Path | Rule | None, categories: Sequence[str] | None
+) -> tuple[Rule, ...]:
+    """The rules to run: of `rules` (files, directories and `Rule`s; None for those that negagen ships), those that are
+    enabled, or, enabled or not, those of `categories`.
+
+    Raises `RuleError` as `load_rules` does, for a category that there is not, and if no rule is left.
+    """
+    given = [rules] if isinstance(rules, str | Path | Rule) else rules
+    known = load_rules() if given is None else _loaded(given)
+    if categories is None:
+        chosen = tuple(rule for rule in known if rule.enabled)
+    else:
+        for category in categories:
+            named = (*CATEGORIES, *POSITIVE_CATEGORIES)
+            if category not in named:
+                raise RuleError(f"no such category {category!r}{nearest(category, named)}")
+        chosen = tuple(rule for rule in known if rule.category in categories)
+    if not chosen:
+        raise RuleError("no rule is left: every rule is switched off or of another category")
+    return chosen
+
+
+def _loaded(rules: Sequence[str | Path | Rule]) -> tuple[Rule, ...]:
+    ready = tuple(rule for rule in rules if isinstance(rule, Rule))
+    paths = [rule for rule in rules if not isinstance(rule, Rule)]
+    return (*ready, *load_rules(paths)) if paths or not ready else ready
+
+
 def fingerprint(rules: Sequence[Rule]) -> str:
     """Changes whenever a rule's effect may: everything but examples and prose counts."""
     digest = blake2b(digest_size=8)

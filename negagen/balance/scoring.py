@@ -20,6 +20,7 @@ from negagen.balance.ngrams import SCALE
 from negagen.balance.pool import Pool
 from negagen.balance.selection import BINS, Policy, choose, gap_bins, noise
 from negagen.errors import InputError, ModelError
+from negagen.finding import option_texts
 from negagen.seeding import key_of
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _scored_draw(negator: Negator, scorer: Scorer, model: BlindModel, batch: Seq
     energy = model.energies(pool, np.array([caption.fold for caption in batch], np.int64)) + draw.share
     drawn = np.stack([energy + noise(pool, draw.keys + np.uint64(number)) for number in range(DRAWS)])
     wanted = np.stack([contenders(pool, each, policy) for each in drawn])
-    texts = negator.option_text(batch)
+    texts = option_texts(negator.lexicon, batch)
     ever: NDArray[np.bool_] = np.logical_or.reduce(wanted)
     gaps = scored(scorer, pool, ever, [caption.parse.text for caption in batch], texts)
     return ScoredDraw(pool, np.where(wanted, drawn, _NEVER), gaps)
