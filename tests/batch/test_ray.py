@@ -125,7 +125,7 @@ def test_a_killed_driver_goes_on_where_it_was(job: Job) -> None:
     assert report.resumed >= 80
     assert report.counts.rows == 230
     assert job.output.read_bytes() == plain_bytes(job)
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=300)
     for child in children:  # Ray's own agents take minutes to notice
         with suppress(psutil.NoSuchProcess):
             child.kill()

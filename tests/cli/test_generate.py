@@ -158,7 +158,7 @@ def test_interrupted_keeps_parts_and_says_how_to_go_on(tmp_path: Path, number: s
         assert run.poll() is None
         time.sleep(0.02)
     run.send_signal(number)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=300)
     assert run.returncode == code
     assert "finished parts are kept in" in err
     assert "Run the same command again" in err
@@ -173,7 +173,7 @@ def test_ctrl_c_while_workers_start(captions: Path, tmp_path: Path, seconds: flo
     run = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
     time.sleep(seconds)
     os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=300)
     assert "Traceback" not in err
     # Done already; or as said; or still before the first line of our own.
     assert run.returncode in (0, 130, -signal.SIGINT)
