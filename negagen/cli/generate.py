@@ -204,8 +204,8 @@ def generate(
     The output has the input's rows and columns, in order, and beside them negatives, positives, status and
     reason. A run that is broken off goes on where it was when the same command is run again.
 
-    Status 0: written. 1: written, but no caption could be used: every row has the status error. 2: the input or an
-    option cannot be used.
+    Status 0: written. 1: written, but no caption could be used: every row has the status error; or nothing of what the
+    language model said. 2: the input or an option cannot be used.
 
     \b
     Examples:
@@ -274,7 +274,7 @@ def generate(
             with watch(quiet) as progress:
                 report = run(job, progress)
         except KeyboardInterrupt as error:
-            typer.echo(_what_is_left(target), err=True)
+            typer.echo(_what_is_left(target, job.language_model), err=True)
             raise typer.Exit(143 if error.args else 130) from None
     if as_json:
         from negagen.cli.console import print_json
@@ -284,8 +284,10 @@ def generate(
         _close(report, to_stderr=as_json)
     if warning := _unreadable(report):
         typer.echo(warning, err=True)
-    if warning := _all_wrong(report, column):
+    wrong = [warning for warning in (_all_wrong(report, column), _all_useless(report)) if warning]
+    for warning in wrong:
         typer.echo(warning, err=True)
+    if wrong:
         raise typer.Exit(1)
 
 
@@ -459,11 +461,33 @@ def _unreadable(report: Report) -> str | None:
     )
 
 
-def _what_is_left(target: Path) -> str:
+def _all_useless(report: Report) -> str:
+    """What to say of a language model that was asked, and of which nothing could be used; else ""."""
+    usage = report.usage
+    if usage is None or any(times for state, times in usage.read.items() if not state.startswith("unreadable")):
+        return ""
+    from negagen.llm.budget import SPENT
+
+    failed = {reason: times for reason, times in usage.failures.items() if reason != SPENT}
+    if not usage.read.total() and not failed:
+        return ""
+    most = max(failed, key=lambda reason: failed[reason], default="")
+    because = f" {sum(failed.values()):,} requests failed, most of them so: {most}." if most else ""
+    return f"warning: nothing came of the language model; negatives are by rules alone.{because}"
+
+
+def _what_is_left(target: Path, language_model: LanguageSettings | None) -> str:
     from negagen.batch.run import parts_folder
 
     folder = parts_folder(target)
     parts = len(list(folder.glob("part-*.arrow"))) if folder.is_dir() else 0
+    chat = None if language_model is None or language_model.masked else language_model
+    answers = None if chat is None else chat.cache_beside(target)
+    if not parts and answers is not None and answers.exists():
+        return (
+            f"interrupted before the first part was done; the language model's answers are kept in {answers}.\n"
+            "Run the same command again to go on from them."
+        )
     if not parts:
         return "interrupted before the first part was done; nothing was written."
     return (

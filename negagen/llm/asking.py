@@ -212,6 +212,6 @@ def _picture(image: Any) -> bytes | None:
     if isinstance(image, str) and image:
         try:
             return Path(image).read_bytes()
-        except OSError:
+        except (OSError, ValueError):  # a path with a NUL
             return None
     return None

@@ -9,29 +9,40 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from negagen.errors import LanguageModelError
 from negagen.llm.protocol import Answer, Request
 
 _FORMAT: Final = 1
 _WAIT_SECONDS: Final = 60
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS answers (
+_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, run TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, parameters TEXT NOT NULL,
     messages TEXT NOT NULL, text TEXT NOT NULL, finish TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS sent (
+)""",
+    """CREATE TABLE IF NOT EXISTS sent (
     number INTEGER PRIMARY KEY, run TEXT NOT NULL, key TEXT NOT NULL, tokens INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS sent_run ON sent (run);
-CREATE TABLE IF NOT EXISTS spent (run TEXT PRIMARY KEY);
-"""
+)""",
+    "CREATE INDEX IF NOT EXISTS sent_run ON sent (run)",
+    "CREATE TABLE IF NOT EXISTS spent (run TEXT PRIMARY KEY)",
+    "CREATE TABLE IF NOT EXISTS tried (model TEXT PRIMARY KEY)",
+)
+
+
+class Paid(NamedTuple):
+    """What was sent for a run: requests, their tokens in all (the most for those without an answer), the last row."""
+
+    requests: int
+    tokens: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,76 +71,152 @@ class Cache:
         self.path = path
         try:
             self._file = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            version = self._file.execute("PRAGMA user_version").fetchone()[0]
-            tables = self._file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version != _FORMAT and tables:
-                raise LanguageModelError(
-                    f"{path} is no cache of this version of negagen: name another with --llm-cache FILE."
-                )
-            self._file.execute("PRAGMA journal_mode=WAL")
-            self._file.execute("PRAGMA synchronous=FULL")
-            self._file.executescript(_SCHEMA)
-            self._file.execute(f"PRAGMA user_version={_FORMAT}")
         except sqlite3.Error as error:
-            raise LanguageModelError(
-                f"{path} cannot be used as a cache of answers ({error}): name another with --llm-cache FILE."
-            ) from error
+            raise self._unusable(error) from error
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._file.close()
+            raise self._unusable(error) from error
+        except BaseException:
+            self._file.close()
+            raise
 
     def find(self, key: str) -> Answer | None:
         """The answer of that key."""
-        row = self._file.execute(
-            "SELECT text, prompt_tokens, completion_tokens, finish FROM answers WHERE key = ?", (key,)
-        ).fetchone()
+        row = self._one("SELECT text, prompt_tokens, completion_tokens, finish FROM answers WHERE key = ?", key)
         return None if row is None else Answer(*row)
 
     def keep(
-        self, key: str, run: str, prompt: str, model: str, parameters: Mapping[str, Any], request: Request, said: Answer
-    ) -> None:
-        """Store an answer; it is on disk on return."""
+        self,
+        key: str,
+        run: str,
+        prompt: str,
+        model: str,
+        parameters: Mapping[str, Any],
+        request: Request,
+        said: Answer,
+        sent: int,
+    ) -> Answer:
+        """Store an answer and what it has cost; both are on disk on return. `sent` is its number of `note_sent`.
+
+        Returns what is to be used: where another process has stored an answer to the same meanwhile, that one.
+        """
         messages = json.dumps([asdict(message) for message in request.messages], ensure_ascii=False)
-        self._file.execute(
-            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                key, run, prompt, model, dump(parameters), messages, said.text, said.finish,
-                said.prompt_tokens, said.completion_tokens,
-            ),
-        )  # fmt: skip
+        with self._writing():
+            self._file.execute(
+                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    key, run, prompt, model, dump(parameters), messages, said.text, said.finish,
+                    said.prompt_tokens, said.completion_tokens,
+                ),
+            )  # fmt: skip
+            tokens = said.prompt_tokens + said.completion_tokens
+            self._file.execute("UPDATE sent SET tokens = ? WHERE number = ?", (tokens, sent))
+        return self.find(key) or said
 
-    def note_sent(self, run: str, costs: Mapping[str, int]) -> None:
-        """Remember, before they are sent, the requests of these keys with the tokens that each may cost at most."""
-        self._file.execute("BEGIN IMMEDIATE")
-        self._file.executemany(
-            "INSERT INTO sent (run, key, tokens) VALUES (?, ?, ?)", [(run, key, cost) for key, cost in costs.items()]
+    def note_sent(self, run: str, costs: Mapping[str, int], last: int | None = None) -> Sequence[int] | None:
+        """Remember, before they are sent, the requests of these keys with the tokens that each may cost at most.
+
+        Returns their numbers. With `last`, nothing is written and None is returned if that is not the run's last
+        number: another process has sent something for it.
+        """
+        with self._writing():
+            if last is not None and self.last_sent(run) != last:
+                return None
+            cursors = [
+                self._file.execute("INSERT INTO sent (run, key, tokens) VALUES (?, ?, ?)", (run, key, cost))
+                for key, cost in costs.items()
+            ]
+            return [cursor.lastrowid or 0 for cursor in cursors]
+
+    def last_sent(self, run: str) -> int:
+        """The number of the request that was sent last for a run; 0 if there is none."""
+        (last,) = self._one("SELECT coalesce(max(number), 0) FROM sent WHERE run = ?", run) or (0,)
+        return int(last)
+
+    def paid(self, run: str) -> Paid:
+        """What was sent for a run."""
+        row = self._one(
+            "SELECT count(*), coalesce(sum(tokens), 0), coalesce(max(number), 0) FROM sent WHERE run = ?", run
         )
-        self._file.execute("COMMIT")
-
-    def note_cost(self, key: str, run: str, tokens: int) -> None:
-        """What the last request of that key has cost in truth."""
-        self._file.execute(
-            "UPDATE sent SET tokens = ? WHERE number = (SELECT max(number) FROM sent WHERE run = ? AND key = ?)",
-            (tokens, run, key),
-        )
-
-    def paid(self, run: str) -> tuple[int, int]:
-        """How many requests were sent for a run, and their tokens in all: what has no answer counts at its dearest."""
-        row = self._file.execute("SELECT count(*), coalesce(sum(tokens), 0) FROM sent WHERE run = ?", (run,)).fetchone()
-        return int(row[0]), int(row[1])
+        return Paid(*(row or (0, 0, 0)))
 
     def knows(self, model: str) -> bool:
         """Whether the model has ever answered."""
-        return self._file.execute("SELECT 1 FROM answers WHERE model = ? LIMIT 1", (model,)).fetchone() is not None
+        asked = "SELECT 1 FROM {} WHERE model = ? LIMIT 1"
+        return any(self._one(asked.format(table), model) is not None for table in ("tried", "answers"))
+
+    def note_tried(self, model: str) -> None:
+        """Remember that the model has answered a first question."""
+        with self._writing():
+            self._file.execute("INSERT OR IGNORE INTO tried VALUES (?)", (model,))
 
     def is_spent(self, run: str) -> bool:
         """Whether the budget of a run was found to be spent."""
-        return self._file.execute("SELECT 1 FROM spent WHERE run = ?", (run,)).fetchone() is not None
+        return self._one("SELECT 1 FROM spent WHERE run = ?", run) is not None
 
     def note_spent(self, run: str) -> None:
         """Remember that the budget of a run is spent: the same command goes on without asking."""
-        self._file.execute("INSERT OR IGNORE INTO spent VALUES (?)", (run,))
+        with self._writing():
+            self._file.execute("INSERT OR IGNORE INTO spent VALUES (?)", (run,))
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _prepare(self) -> None:
+        # In one transaction: a process that is killed here leaves, and another at the same time sees, all or nothing.
+        with self._writing():
+            version = self._file.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version != _FORMAT and tables:
+                raise LanguageModelError(
+                    f"{self.path} is no cache of this version of negagen: name another with --llm-cache FILE."
+                )
+            for statement in (*_SCHEMA, f"PRAGMA user_version={_FORMAT}"):
+                self._file.execute(statement)
+        self._write_ahead()
+        self._file.execute("PRAGMA synchronous=FULL")
+
+    def _write_ahead(self) -> None:
+        until = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                self._file.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError:
+                # For this alone SQLite does not wait while another process has the file.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """All that is written in it, or nothing; nothing too where it is interrupted."""
+        try:
+            try:
+                self._file.execute("BEGIN IMMEDIATE")
+                yield
+                self._file.execute("COMMIT")
+            finally:
+                if self._file.in_transaction:
+                    self._file.rollback()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _one(self, asked: str, name: str) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = self._file.execute(asked, (name,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        return row
+
+    def _unusable(self, error: sqlite3.Error) -> LanguageModelError:
+        return LanguageModelError(
+            f"{self.path} cannot be used as a cache of answers ({error}). Make room there if the disk is full, or name"
+            " another with --llm-cache FILE. What it holds is kept: the same command goes on from it."
+        )
 
 
 class Kept:

@@ -27,6 +27,8 @@ _ADVICE: Final = MappingProxyType(
     }
 )
 _SPENT: Final = Failure(SPENT)
+FIRST: Final = Request((Message("user", "Say yes."),), None, 8, 0.0, 0)
+"""What a model is asked before all else."""
 
 
 @dataclass(slots=True)
@@ -80,8 +82,7 @@ def try_out(backend: Backend) -> Answer:
 
     Raises `LanguageModelError`.
     """
-    request = Request((Message("user", "Say yes."),), None, 8, 0.0, 0)
-    for _, answer in backend.answers([request]):
+    for _, answer in backend.answers([FIRST]):
         if isinstance(answer, Answer):
             return answer
         advice = next((text for mark, text in _ADVICE.items() if mark in answer.reason), "")
@@ -95,11 +96,12 @@ class Desk:
     """Answers requests: each from the cache, or by the back end, which is then remembered.
 
     `run` names the run that pays: a run that is begun again goes on with what is left of its budget, of which failures
-    and what was under way when it was killed are spent. `tried` is an answer that this run has paid for already.
-    `tell` is called after each answer; `usage` is counted on.
+    and what was under way when it was killed are spent. So does another process that runs the same at the same time.
+    `tried` is an answer that this run has paid for already. `tell` is called after each answer; `usage` is counted on.
+    What failed is not asked again.
 
-    A run of `_HOPELESS` failures and answers that `note_read` is told could not be read, with no other answer between
-    them, raises `LanguageModelError`: so does what the back end finds pointless.
+    A run of `_HOPELESS` failures that do not lie in the request alone, and answers that `note_read` is told could not
+    be read, with no other answer between them, raises `LanguageModelError`: so does what the back end finds pointless.
     """
 
     def __init__(
@@ -118,7 +120,8 @@ class Desk:
             cache.note_sent(run, {"": tried.prompt_tokens + tried.completion_tokens})
             self._count(tried)
         self._backend, self._cache, self._run = backend, cache, run
-        self._purse = Purse(budget, *cache.paid(run))
+        self._budget = budget
+        self._purse, self._last = self._open_purse()
         self._at_once = _AT_ONCE if budget is None else _AT_ONCE_IN_A_BUDGET
         self._spent = budget is not None and cache.is_spent(run)
         self._tell = tell
@@ -136,7 +139,6 @@ class Desk:
     def answers(self, prompt: str, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
         """Each request's index with its answer or failure, in no particular order; `prompt` names the prompt."""
         keys = [key_of_request(prompt, self.name, self.parameters, request) for request in requests]
-        self._failed.clear()
         first: dict[str, int] = {}
         twins: dict[int, list[int]] = {}
         wave: list[int] = []
@@ -145,6 +147,9 @@ class Desk:
                 twins.setdefault(first[key], []).append(number)
                 continue
             first[key] = number
+            if key in self._failed:
+                yield number, self._failed[key]
+                continue
             found = self._cache.find(key)
             if found is not None:
                 self.usage.cached += 1
@@ -158,10 +163,7 @@ class Desk:
                     yield from self._asked(prompt, requests, keys, wave)
                     wave = []
                 if not self._admits(requests[number]):
-                    self._note_spent()
-                    self.usage.failures[SPENT] += 1
-                    self._failed[key] = _SPENT
-                    yield number, _SPENT
+                    yield number, self._refused()
                     continue
             wave.append(number)
             if len(wave) == self._at_once:
@@ -171,7 +173,7 @@ class Desk:
         for number, others in twins.items():
             found = self._cache.find(keys[number])
             for other in others:
-                yield other, self._failed[keys[number]] if found is None else found
+                yield other, self._failed.get(keys[number], _SPENT) if found is None else found
 
     def note_read(self, state: str, *, readable: bool) -> None:
         """How the answer that was yielded last could be read."""
@@ -192,17 +194,39 @@ class Desk:
     def _admits(self, request: Request) -> bool:
         return not self._spent and self._purse.take(request)
 
-    def _note_spent(self) -> None:
+    def _open_purse(self) -> tuple[Purse, int]:
+        """What is left, and the run's last number as far as that is counted."""
+        paid = self._cache.paid(self._run)
+        return Purse(self._budget, paid.requests, paid.tokens), paid.last
+
+    def _refused(self) -> Failure:
         if not self._spent:
             self._spent = True
             self._cache.note_spent(self._run)
+        self.usage.failures[SPENT] += 1
+        return _SPENT
+
+    def _sent(self, requests: Sequence[Request], keys: Sequence[str], wave: Sequence[int]) -> dict[int, int]:
+        """What of the wave may be sent, with the cache's number for each: less where another process spends too."""
+        while True:
+            costs = {keys[number]: dearest(requests[number]) for number in wave}
+            sent = self._cache.note_sent(self._run, costs, None if self._budget is None else self._last)
+            if sent is not None:
+                self._last = max(sent, default=self._last)
+                return dict(zip(wave, sent, strict=True))
+            self._purse, self._last = self._open_purse()
+            wave = [number for number in wave if self._admits(requests[number])]
 
     def _asked(
         self, prompt: str, requests: Sequence[Request], keys: Sequence[str], wave: Sequence[int]
     ) -> Iterator[tuple[int, Answer | Failure]]:
         if not wave:
             return
-        self._cache.note_sent(self._run, {keys[number]: dearest(requests[number]) for number in wave})
+        sent = self._sent(requests, keys, wave)
+        for number in wave:
+            if number not in sent:
+                yield number, self._refused()
+        wave = list(sent)
         self.usage.under_way = len(wave)
         self._told()
         since = time.monotonic()
@@ -211,14 +235,14 @@ class Desk:
             self.usage.seconds += time.monotonic() - since
             self.usage.under_way -= 1
             if isinstance(answer, Answer):
-                self._cache.keep(keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer)
+                said = self._cache.keep(
+                    keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer, sent[number]
+                )
                 self._count(answer)
-                tokens = answer.prompt_tokens + answer.completion_tokens
-                self._cache.note_cost(keys[number], self._run, tokens)
-                self._purse.settle(requests[number], tokens)
+                self._purse.settle(requests[number], answer.prompt_tokens + answer.completion_tokens)
                 self._told()
                 self._fresh = True
-                yield number, answer
+                yield number, said
                 if self._fresh:  # nobody said that it could not be read
                     self._fresh, self._useless_in_a_row = False, 0
             else:
@@ -231,7 +255,8 @@ class Desk:
         self._failed[key] = Failure(f"language model: {failure.reason}")
         self.usage.failures[failure.reason] += 1
         self._told()
-        self._note_useless(failure.reason)
+        if not failure.alone:
+            self._note_useless(failure.reason)
 
     def _note_useless(self, reason: str) -> None:
         self._useless_in_a_row += 1

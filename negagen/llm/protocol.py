@@ -47,9 +47,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a request has no answer. It is written into rows and never holds the key or the caption."""
+    """Why a request has no answer. It is written into rows and never holds the key or the caption.
+
+    One that is `alone` lies in the request itself, as a prompt that is too long, and says nothing of others.
+    """
 
     reason: str
+    alone: bool = False
 
 
 @runtime_checkable

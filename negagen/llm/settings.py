@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -12,10 +13,10 @@ from typing import Final, Self
 from negagen.errors import InputError
 from negagen.llm.asking import LanguageProposer
 from negagen.llm.backends.opening import opening, opening_masked
-from negagen.llm.budget import Budget
+from negagen.llm.budget import Budget, Purse
 from negagen.llm.cache import Cache
 from negagen.llm.chatting import ChatFiller, Verifier
-from negagen.llm.desk import Desk, Usage, try_out
+from negagen.llm.desk import FIRST, Desk, Usage, try_out
 from negagen.llm.prompting import prompt
 from negagen.llm.protocol import Answer, Backend
 from negagen.llm.slots import Filler
@@ -39,6 +40,8 @@ class Price:
         """The prices that "0.15,0.60" names. Raises `InputError`."""
         try:
             prompt, completion = (float(part) for part in text.split(","))
+            if not (0 <= prompt < inf and 0 <= completion < inf):
+                raise ValueError(text)
         except ValueError as error:
             raise InputError(
                 f"--llm-price {text}: expected what a million tokens of prompts and of completions cost, such as"
@@ -133,10 +136,12 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
                     closing(opening(settings.model, base_url=settings.base_url, concurrency=settings.concurrency))
                 )
                 # A model that does not answer leaves no empty file behind.
-                self._tried = None if self.path.exists() else try_out(backend)
+                self._tried = None if self.path.exists() else self._try(backend)
                 cache = opened.enter_context(closing(Cache(self.path)))
                 if self._tried is None and not cache.knows(backend.name):
-                    self._tried = try_out(backend)
+                    self._tried = self._try(backend)
+                if self._tried is not None:
+                    cache.note_tried(backend.name)
                 self._chat = backend, cache
             self._open = opened.pop_all()
         return self
@@ -145,6 +150,10 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+    def _try(self, backend: Backend) -> Answer | None:
+        """The answer to a first question; None where the budget does not reach even for that."""
+        return try_out(backend) if Purse(self.settings.budget).take(FIRST) else None
 
     def negator(self, rules: Negator, work: object = "", tell: Callable[[Usage], None] | None = None) -> Negator:
         """`rules` with this model beside them; `work` tells inputs apart, each of which has the whole budget.

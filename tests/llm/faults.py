@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -53,6 +54,16 @@ def question(body: dict[str, Any]) -> str:
     return content if isinstance(content, str) else next(part["text"] for part in content if part["type"] == "text")
 
 
+class _Quiet(ThreadingHTTPServer):
+    """Says nothing of clients that go away in the middle."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class FaultyServer:
     """Serves `/v1/chat/completions` by a plan while its `with` block runs.
 
@@ -70,8 +81,7 @@ class FaultyServer:
         self.times: list[float] = []
         self.keys: list[str | None] = []
         self.most = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -156,6 +158,87 @@ def test_failures_and_the_first_question_are_spent_too(tmp_path: Path) -> None:
     other = Desk(backend, cache, run="run", budget=Budget.of("2requests"), tried=tried)
     assert told(other, "c", "d") == ["<c>", f"!{SPENT}"]
     assert other.usage.asked == 2
+
+
+def test_a_budget_holds_for_all_processes_of_a_run(tmp_path: Path) -> None:
+    backend = Echo()
+    first, second = (desk(tmp_path / "c.sqlite", backend, "5requests") for _ in range(2))
+    assert told(first, "a", "b") == ["<a>", "<b>"]
+    # It began when nothing was spent: what the other has spent since counts, and what it found out is of use.
+    assert told(second, *"bcdefgh") == ["<b>", "<c>", "<d>", "<e>", *[f"!{SPENT}"] * 3]
+    assert told(first, "x", "c") == [f"!{SPENT}", "<c>"]
+    assert len(backend.asked) == 5
+
+
+def test_what_another_process_has_answered_meanwhile_stands(tmp_path: Path) -> None:
+    @dataclass
+    class Late(Echo):
+        def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
+            for n, answer in super().answers(requests):
+                assert told(other, "a") == ["<a>"]
+                yield n, replace(answer, text="something else") if isinstance(answer, Answer) else answer
+
+    other = desk(tmp_path / "c.sqlite", Echo())
+    assert told(desk(tmp_path / "c.sqlite", Late()), "a") == ["<a>"]  # as a run that is begun again will say
+
+
+def test_what_failed_is_not_asked_again_in_this_run(tmp_path: Path) -> None:
+    backend = Echo(fails=("b",))
+    first = desk(tmp_path / "c.sqlite", backend)
+    for _ in range(50):  # batches of rows of one caption
+        assert told(first, "b", "b") == ["!language model: no"] * 2
+    assert backend.asked == ["b"]
+    assert first.usage.failures == {"no": 1}
+
+
+def test_requests_that_fail_for_reasons_of_their_own_end_nothing(tmp_path: Path) -> None:
+    class Short(Echo):
+        def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
+            for n, request in enumerate(requests):
+                text = request.messages[-1].content
+                yield n, Failure("too long", alone=True) if len(text) > 3 else Answer(text, 1, 1, "stop")
+
+    said = told(desk(tmp_path / "c.sqlite", Short()), *[f"long {n}" for n in range(100)], "a")
+    assert said == [*["!language model: too long"] * 100, "a"]
+
+
+def test_a_full_disk_ends_a_run_with_what_to_do(tmp_path: Path) -> None:
+    backend = Echo()
+    first = desk(tmp_path / "c.sqlite", backend)
+    told(first, "a")
+    first._cache._file.execute("PRAGMA max_page_count = 1")  # as large as it is
+    with pytest.raises(LanguageModelError, match=r"c\.sqlite .*full.*Make room"):
+        told(first, *[f"{n} {'x' * 200}" for n in range(100)])
+    first._cache._file.execute("PRAGMA max_page_count = 1000000")
+    assert told(first, "a", "b") == ["<a>", "<b>"]
+
+
+def test_an_interrupt_while_it_writes_leaves_nothing_half(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.sqlite")
+
+    def write() -> None:
+        with cache._writing():
+            cache._file.execute("INSERT INTO spent VALUES ('run')")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert not cache.is_spent("run")
+    cache.note_spent("run")  # a notebook goes on with it
+    assert cache.is_spent("run")
+
+
+def test_a_process_that_is_killed_while_it_makes_the_file_leaves_a_usable_one(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    code = (
+        "import os, sys; from pathlib import Path; from negagen.llm import cache\n"
+        "class Killed(str):\n"
+        "    def __format__(self, spec): os._exit(9)\n"
+        "cache._FORMAT = Killed()\n"
+        "cache.Cache(Path(sys.argv[1]))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 9
+    assert told(desk(path, Echo()), "a") == ["<a>"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -157,15 +159,19 @@ def test_without_a_model_nothing_of_it_is_loaded(captions: Path) -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-def killed(captions: Path, out: Path, server: FaultyServer, after: int, *more: object) -> None:
+def started(captions: Path, out: Path, server: FaultyServer, *more: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "negagen", "generate", str(captions), "-o", str(out)]
     command += [str(each) for each in asked(server, "--llm-mode", "mix", "--llm-verify", "--llm-concurrency", 3, *more)]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+
+
+def killed(captions: Path, out: Path, server: FaultyServer, after: int, *more: object) -> None:
+    process = started(captions, out, server, *more)
     while len(server.received) < after:
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
-    process.wait()
+    process.communicate()
 
 
 def test_a_killed_run_repeats_nothing_and_gives_the_same(run: Run, serve: Serve, captions: Path) -> None:
@@ -219,7 +225,8 @@ def test_answers_that_cannot_be_read_leave_the_rules_alone(run: Run, serve: Serv
     server, out, plain = serve(FAULTS[fault]), captions.with_name("o.parquet"), captions.with_name("plain.parquet")
     assert run("generate", captions, "-o", plain, "-q", "--k", 3, "--limit", 20).code == 0
     ran = run("generate", captions, "-o", out, "--k", 3, "--limit", 20, *asked(server))
-    assert ran.code == 0
+    assert ran.code == 1
+    assert "nothing came of the language model; negatives are by rules alone." in ran.err
     wrong = len(server.received) - 1
     assert f"warning: {wrong} of {wrong} answers of the language model could not be read" in ran.err
     for row, before in zip(rows(out), rows(plain), strict=True):
@@ -403,6 +410,7 @@ def test_the_extra_is_named_when_it_is_missing(
 
 def test_a_second_opinion_refuses(run: Run, serve: Serve, captions: Path) -> None:
     orders: set[bool] = set()
+    both: set[str] = set()
 
     def doubts(before: int, body: dict[str, Any]) -> Reply:
         if not is_verdict(body):
@@ -410,22 +418,72 @@ def test_a_second_opinion_refuses(run: Run, serve: Serve, captions: Path) -> Non
         first, second = (json.loads(line[3:]) for line in question(body).split("\n"))
         orders.add(first in CAPTIONS)
         assert (first in CAPTIONS) != (second in CAPTIONS)
-        return said(json.dumps({"both": "zebra" in question(body)}))
+        made = second if first in CAPTIONS else first
+        if len(made) % 2:
+            both.add(made)
+        return said(json.dumps({"both": made in both}))
 
     out = captions.with_name("o.parquet")
     ran = run("generate", captions, "-o", out, *asked(serve(doubts), "--llm-mode", "only", "--llm-verify", "--json"))
     texts = [each["text"] for row in rows(out) for each in row["negatives"]]
     assert texts
-    assert not any("zebra" in text for text in texts)
-    assert json.loads(ran.out)["rejected"]["both may be true, says the model"]
+    assert not both.intersection(texts)
+    assert json.loads(ran.out)["rejected"]["both may be true, says the model"] == len(both)
     assert orders == {True, False}
+
+
+def test_requests_that_all_fail_are_told(run: Run, serve: Serve, captions: Path) -> None:
+    server = serve(lambda before, body: failed(400, "no") if spans_of(body) else write(before, body))
+    ran = run("generate", captions, *asked(server, "--llm-mode", "mix", "--limit", 5))
+    assert ran.code == 1
+    assert "nothing came of the language model" in ran.err
+    assert "5 requests failed, most of them so: refused: HTTP 400" in ran.err
+    budget = ("--llm-budget", "0requests", "--overwrite", "--limit", 5)
+    ran = run("generate", captions, *asked(server, "--llm-mode", "mix", *budget))
+    assert ran.code == 0, ran.err  # nothing was to be asked
+
+
+def test_a_spent_budget_is_not_exceeded_by_first_questions(run: Run, serve: Serve, captions: Path) -> None:
+    server = serve(lambda before, body: failed(400, "no") if spans_of(body) else write(before, body))
+    more = ("--llm-mode", "mix", "--limit", 8, "--overwrite", "--llm-budget", "4requests")
+    for _ in range(3):
+        run("generate", captions, *asked(server, *more))
+    asked_for = server.asked()
+    assert len(asked_for) == 4
+    assert asked_for["Say yes."] == 1
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_what_is_kept_and_nothing_else(
+    serve: Serve, captions: Path, sign: signal.Signals
+) -> None:
+    going = threading.Event()
+
+    def plan(before: int, body: dict[str, Any]) -> Reply:
+        if len(server.received) > 6:
+            going.wait(60)
+        return write(before, body)
+
+    server, out = serve(plan), captions.with_name("o.parquet")
+    process = started(captions, out, server)
+    while len(server.received) < 7:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(sign)
+    _, err = process.communicate()
+    going.set()
+    assert process.returncode == 128 + sign
+    assert err == (
+        "interrupted before the first part was done; the language model's answers are kept in"
+        f" {captions.with_name('o.llm.sqlite')}.\nRun the same command again to go on from them.\n"
+    )
 
 
 def test_pictures_go_along(run: Run, serve: Serve, tmp_path: Path) -> None:
     pixel = bytes.fromhex("89504e470d0a1a0a") + b"rest of a picture"
     (tmp_path / "one.png").write_bytes(pixel)
     texts = CAPTIONS[:3]
-    paths = [str(tmp_path / "one.png"), str(tmp_path / "none.png"), None]
+    paths = [str(tmp_path / "one.png"), str(tmp_path / "none.png"), "not\0one"]
     server, out = serve(write), tmp_path / "o.parquet"
     ran = run(
         "generate", written(tmp_path, texts, photo=pa.array(paths, pa.string())), "-o", out,

@@ -140,15 +140,17 @@ def read(body: bytes, request: Request) -> Answer | Failure | None:
         choice = told["choices"][0]
         message = choice["message"]
         text = message.get("content") or ""
-        finish = str(choice.get("finish_reason") or "stop")
         if not isinstance(text, str):
             return None
+        # JSON may hold half a character, which no file can.
+        text = text.encode("utf-8", "replace").decode()
+        finish = str(choice.get("finish_reason") or "stop")
+        finish = finish if _WORD.match(finish) else "stop"
         letters = sum(len(each.content) for each in request.messages)
         asked = _count(told.get("usage"), "prompt_tokens", letters)
         said = _count(told.get("usage"), "completion_tokens", len(text))
         if not text and finish != "length":
-            why = finish if _WORD.match(finish) else "no text"
-            return Failure(f"the server's answer is empty ({'refusal' if message.get('refusal') else why})")
+            return Failure(f"the server's answer is empty ({'refusal' if message.get('refusal') else finish})")
         return Answer(text, asked, said, finish)
     except (ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -57,7 +57,7 @@ class Exchange:
     async def ask(self, n: int, request: Request) -> Answer | Failure:
         """The result of a request; `n` makes its pauses its own. Raises `LanguageModelError` as `Backend.answers`."""
         if request.image is not None and image_kind(request.image) is None:
-            return Failure("its picture is not PNG, JPEG, GIF or WebP")
+            return Failure("its picture is not PNG, JPEG, GIF or WebP", alone=True)
         schema = json.dumps(request.schema, sort_keys=True) if request.schema is not None else ""
         if schema not in self._dialects:
             # One at a time, until the server has answered one: what it refuses is refused once, not by many at once.
@@ -67,7 +67,7 @@ class Exchange:
         return await self._tries(n, request, schema)
 
     async def _tries(self, n: int, request: Request, schema: str) -> Answer | Failure:
-        dialect = self._dialects.get(schema, self._first)
+        dialect = known = self._dialects.get(schema, self._first)
         attempt, reason = 0, ""
         while True:
             wait = 0.0
@@ -85,7 +85,7 @@ class Exchange:
             else:
                 if status == 200:
                     if (result := read(body, request)) is not None:
-                        self._settle(schema, dialect)
+                        self._settle(schema, dialect, changed=dialect != known)
                         return result
                     reason = "the server's response is no chat completion"
                 else:
@@ -93,13 +93,13 @@ class Exchange:
                     if not refusal.passing:
                         milder = self._milder(refusal, dialect, unsettled=bool(schema) and schema not in self._dialects)
                         if milder is None:
-                            return self._failure(f"refused: {refusal}", most=None)
+                            return Failure(f"refused: {refusal}")
                         dialect = milder
                         continue
                     reason, wait = str(refusal), retry_after(asked_to_wait)
             attempt += 1
             if attempt == self._policy.attempts:
-                return self._failure(f"{reason}, {attempt} attempts", most=self._most_failed)
+                return self._failure(f"{reason}, {attempt} attempts")
             await self._pause(wait, self._policy.pause(attempt - 1, n, request.seed))
 
     async def _post(self, body: Mapping[str, Any]) -> tuple[int, str | None, bytes]:
@@ -121,9 +121,10 @@ class Exchange:
             self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + asked)
         await asyncio.sleep(max(asked, own))
 
-    def _settle(self, schema: str, dialect: Dialect) -> None:
+    def _settle(self, schema: str, dialect: Dialect, *, changed: bool) -> None:
         self._answered, self._failed = self._answered + 1, 0
-        self._dialects.setdefault(schema, dialect)
+        if changed or schema not in self._dialects:  # a server that is replaced by another may take less from then on
+            self._dialects[schema] = dialect
         # What it refused of one schema it need not be asked of the next, unless that one was to blame.
         taken = {known.answer_format for key, known in self._dialects.items() if key}
         best = min(taken, key=FORMATS.index, default=dialect.answer_format)
@@ -133,11 +134,10 @@ class Exchange:
                 self._told.add(lacking)
                 _log.warning("the server at %s takes no %s: asked without it.", self._address, lacking)
 
-    def _failure(self, reason: str, *, most: int | None) -> Failure:
-        """The failure; raises if it says that no request will be answered: as all of the first, or `most` in a row."""
+    def _failure(self, reason: str) -> Failure:
+        """The failure; raises if it says that no request will be answered: as all of the first, or many in a row."""
         self._failed += 1
-        limit = most if self._answered else _FRUITLESS
-        if limit is not None and self._failed >= limit:
+        if self._failed >= (self._most_failed if self._answered else _FRUITLESS):
             raise LanguageModelError(
                 f"{self._address} answered none of the last {self._failed} requests (the last: {reason}). "
                 f"The server's own log may say why. {_AGAIN}"

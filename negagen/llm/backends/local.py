@@ -131,7 +131,7 @@ class LocalBackend:
         for n, prompt in enumerate(self._prompts(requests)):
             if len(prompt.ids) + prompt.max_tokens > self._longest:
                 most = f"its prompt of {len(prompt.ids)} tokens and an answer of up to {prompt.max_tokens}"
-                yield n, Failure(f"{most} are more than the model's {self._longest}")
+                yield n, Failure(f"{most} are more than the model's {self._longest}", alone=True)
             else:
                 prompts[n] = prompt
         order = sorted(prompts, key=lambda n: (len(prompts[n].ids) - prompts[n].shared, len(prompts[n].ids), n))
@@ -224,7 +224,7 @@ class LocalBackend:
             pass  # what it holds is let go of first
         torch.cuda.empty_cache()
         if len(left) == 1:
-            yield left[0], Failure("the GPU's memory does not suffice for its prompt alone")
+            yield left[0], Failure("the GPU's memory does not suffice for its prompt alone", alone=True)
             return
         half = len(left) // 2
         self._batch_size = min(self._batch_size, half)

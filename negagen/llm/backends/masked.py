@@ -79,9 +79,10 @@ class MaskedFiller:
                 continue
             ids = self._coded(slot)
             if ids.count(self._tokenizer.mask_token_id) != 1:
-                yield n, Failure("its caption has the model's mask token in it")
+                yield n, Failure("its caption has the model's mask token in it", alone=True)
             elif len(ids) > self._longest:
-                yield n, Failure(f"its caption of {len(ids)} tokens is longer than the model's {self._longest}")
+                reason = f"its caption of {len(ids)} tokens is longer than the model's {self._longest}"
+                yield n, Failure(reason, alone=True)
             else:
                 coded[n] = ids
         order = sorted(coded, key=lambda n: (len(coded[n]), n))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,6 +19,13 @@ from negagen.llm.protocol import Answer, Failure, Request
 
 T = TypeVar("T")
 _Result: TypeAlias = tuple[int, Answer | Failure, asyncio.Event]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """That no more results come; `error` is what ended them too early."""
+
+    error: BaseException | None
 
 
 class ServerBackend:
@@ -63,6 +70,7 @@ class ServerBackend:
         self._policy = policy or Policy()
         self._lock = threading.Lock()
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread, Exchange] | None = None
+        self._asking: set[_Asking] = set()
         self._closed = False
 
     @property
@@ -78,27 +86,26 @@ class ServerBackend:
         """As `Backend.answers`: each as soon as it has come."""
         if not requests:
             return
-        results: SimpleQueue[_Result | None] = SimpleQueue()
         with self._lock:
             loop, exchange = self._started()
-            running = asyncio.run_coroutine_threadsafe(self._all(exchange, requests, results), loop)
-        ended = False
+            asking = _Asking(loop, exchange, requests, self._concurrency)
+            self._asking.add(asking)
+        ended: _Ended | None = None
         try:
-            while (item := _next(results)) is not None:
+            while not isinstance(item := _next(asking.results), _Ended):
                 n, answer, taken = item
                 yield n, answer
-                with self._lock:
-                    if not self._closed:
-                        loop.call_soon_threadsafe(taken.set)
-            ended = True
-            try:
-                running.result()
-            except CancelledError:
-                raise self._gone() from None
+                self._in_loop(taken.set)
+            ended = item
         finally:
-            running.cancel()
-            while not ended and _next(results) is not None:
-                pass
+            self._in_loop(asking.cancel)
+            while ended is None:
+                ended = item if isinstance(item := _next(asking.results), _Ended) else None
+            self._asking.discard(asking)
+        if isinstance(ended.error, asyncio.CancelledError):
+            raise self._gone()
+        if ended.error is not None:
+            raise ended.error
 
     def close(self) -> None:
         """End connections and the thread; whoever still reads answers is told that there are no more."""
@@ -107,7 +114,7 @@ class ServerBackend:
             running, self._running = self._running, None
         if running is not None:
             loop, thread, exchange = running
-            asyncio.run_coroutine_threadsafe(_end(exchange), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(exchange, list(self._asking)), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -131,31 +138,62 @@ class ServerBackend:
     def _gone(self) -> LanguageModelError:
         return LanguageModelError(f"{self.name} was closed: open it again to ask it.")
 
-    async def _all(self, exchange: Exchange, requests: Sequence[Request], results: SimpleQueue[_Result | None]) -> None:
-        """Put every request's result, then None; raises the first error that makes the rest pointless."""
-        numbered = iter(enumerate(requests))
+    def _in_loop(self, work: Callable[[], object]) -> None:
+        """Do it on the loop's thread; nothing after `close`, which has ended all."""
+        with self._lock:
+            if self._running is not None:
+                self._running[0].call_soon_threadsafe(work)
+
+
+class _Asking:
+    """One call of `ServerBackend.answers` in the loop: `results` gets each request's, and `_Ended` whatever happens."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, exchange: Exchange, requests: Sequence[Request], concurrency: int
+    ) -> None:
+        self.results: SimpleQueue[_Result | _Ended] = SimpleQueue()
+        self.task: asyncio.Task[None] | None = None
+        self._loop, self._exchange, self._requests = loop, exchange, requests
+        self._concurrency = min(concurrency, len(requests))
+        loop.call_soon_threadsafe(self._start)
+
+    def cancel(self) -> None:
+        """End it, on the loop's thread."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def _start(self) -> None:
+        self.task = self._loop.create_task(self._all())
+        # Not at the end of `_all`: a task that is cancelled at once never comes to its beginning.
+        self.task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self.results.put(_Ended(asyncio.CancelledError() if task.cancelled() else task.exception()))
+
+    async def _all(self) -> None:
+        """Put every request's result; raises the first error that makes the rest pointless."""
+        numbered = iter(enumerate(self._requests))
 
         async def work() -> None:
             for n, request in numbered:
                 taken = asyncio.Event()
-                results.put((n, await exchange.ask(n, request), taken))
+                self.results.put((n, await self._exchange.ask(n, request), taken))
                 await taken.wait()
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, len(requests))):
+                for _ in range(self._concurrency):
                     group.create_task(work())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        finally:
-            results.put(None)
 
 
-async def _end(exchange: Exchange) -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
+async def _end(exchange: Exchange, asking: Sequence[_Asking]) -> None:
+    # Those alone, and not all tasks of the loop: a connection's own, cancelled before they began, would warn of it.
+    tasks = [each.task for each in asking if each.task is not None]
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
     await exchange.close()
 
 
