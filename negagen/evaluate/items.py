@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
 
@@ -55,17 +55,33 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class Contents:
+    """What every benchmark says of the files that it was read from.
+
+    `skipped` counts what they hold and cannot be asked, by reason; `found` is all that they hold. `notes` are counts of
+    what was changed rather than skipped. `limited` tells that only a sample of them is here. `folders` are where
+    pictures are looked for beside those that the user names.
+    """
+
+    name: str
+    _: KW_ONLY
+    found: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+    limited: bool = False
+    role: Role = "retention"
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choices(Contents):
     """A benchmark of single questions.
 
     `headline` is the score that stands for it, `together` what it calls that all true texts are above all false ones;
     `macro` tells that scores are means over categories, of which `outside_macro` and those of fewer than `least` items
-    are left out. `text_only` adds SugarCrepe++'s TOT. `skipped` counts what the files hold and cannot be asked, by
-    reason; `found` is all that they hold. `notes` are counts of what was changed rather than skipped. `limited` tells
-    that only a sample of them is here. `folders` are where pictures are looked for beside those that the user names.
+    are left out. `text_only` adds SugarCrepe++'s TOT.
     """
 
-    name: str
     task: Task
     items: tuple[Item, ...]
     headline: str
@@ -74,12 +90,7 @@ class Choices:
     together: str = "consistency"
     outside_macro: frozenset[str] = frozenset()
     least: int = 1
-    found: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    notes: Mapping[str, int] = field(default_factory=dict)
-    limited: bool = False
-    role: Role = "composition"
-    folders: tuple[str, ...] = ()
+    role: Role = field(default="composition", kw_only=True)
 
     def pictures(self) -> list[Picture]:
         """All pictures, once for each time they are used."""
@@ -87,21 +98,14 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieval:
+class Retrieval(Contents):
     """M captions of N pictures: `owners` (int64 [M]) says whose each is."""
 
-    name: str
     images: tuple[Picture, ...]
     captions: tuple[str, ...]
     owners: NDArray[np.int64]
     categories: tuple[str, ...] = ()
     headline: str = "R@1"
-    found: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    notes: Mapping[str, int] = field(default_factory=dict)
-    limited: bool = False
-    role: Role = "retention"
-    folders: tuple[str, ...] = ()
 
     def pictures(self) -> list[Picture]:
         """The pictures."""
@@ -109,21 +113,14 @@ class Retrieval:
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(Contents):
     """N pictures with `labels` (int64 [N]), indices into `classes`, whose names stand in each of `templates`."""
 
-    name: str
     images: tuple[Picture, ...]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     templates: tuple[str, ...]
     headline: str = "top1"
-    found: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    notes: Mapping[str, int] = field(default_factory=dict)
-    limited: bool = False
-    role: Role = "retention"
-    folders: tuple[str, ...] = ()
 
     def pictures(self) -> list[Picture]:
         """The pictures."""
