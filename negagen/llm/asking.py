@@ -11,7 +11,7 @@ from typing import Any, Final
 from negagen.balance.blinder import Option
 from negagen.lexicon import Lexicon
 from negagen.llm.chatting import Pair, Verifier
-from negagen.llm.doubting import judged, verified
+from negagen.llm.doubting import STRANGE, at_home, judged, verified
 from negagen.llm.protocol import Failure
 from negagen.llm.slots import CATEGORY_OF, REWORDED, Filler, Proposal, Slot, drawn, slots_of
 from negagen.llm.splicing import Refusal, candidates
@@ -173,19 +173,21 @@ class LanguageProposer:
             draft.passed = kept
 
     def _proposed(self, draft: _Draft) -> Proposed:
-        options = [
-            Option(
-                (REWORDINGS if slot.positive else RULES)[slot.role], made, verdict, False, self.generator
-            )
-            for slot, made, verdict in draft.passed
-        ]  # fmt: skip
-        options.sort(key=lambda option: -option.verdict.weight)
+        options = [self._option(draft.case.parse, *passed) for passed in draft.passed]
+        options.sort(key=lambda option: (option.last_resort, -option.verdict.weight))
         return Proposed(
             [option for option in options if option.verdict.kind == "keep"],
             [option for option in options if option.verdict.kind == "positive"],
             draft.rejected,
             draft.note,
         )
+
+    def _option(self, parse: Parse, slot: Slot, made: Candidate, verdict: Verdict) -> Option:
+        rule = (REWORDINGS if slot.positive else RULES)[slot.role]
+        strange = not at_home(self.lexicon, parse, made)
+        if strange:
+            verdict = replace(verdict, weight=min(verdict.weight, STRANGE))
+        return Option(rule, made, verdict, last_resort=strange, generator=self.generator)
 
     def _text(self, parse: Parse, candidate: Candidate) -> str:
         return realise(self.lexicon, parse, candidate.splices)[1]

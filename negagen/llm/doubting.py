@@ -9,10 +9,15 @@ from typing import Final
 
 from negagen.checks import Context, judge
 from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon.selection import load_selection
+from negagen.ops.context import is_idiomatic
 from negagen.types import Candidate, Parse, Verdict
 
 UNKNOWN: Final[Mapping[str, float]] = MappingProxyType({"object": 0.8, "action": 0.6, "attribute": 0.5})
 """The weight, at most, of a negative whose new word the lexicon does not know: nothing says that it contradicts."""
+
+STRANGE: Final = 0.5
+"""The weight, at most, of a negative with a thing where it is not at home, as of what gives itself away."""
 
 REWORDED: Final = 0.9
 NEAR: Final = 0.8
@@ -41,6 +46,21 @@ def judged(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     return replace(verdict, reason="synonym, says the model", weight=NEAR if near else UNSURE)
 
 
+def at_home(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> bool:
+    """Whether a new thing is of a kind with what stands there, or captions put it after that verb and preposition.
+
+    Rules take nothing else. A model may know better than captions do, or not think at all ("walking in the moose"):
+    what is neither serves where there is nothing else. Of words that the lexicon does not know this cannot be told.
+    """
+    if candidate.role != "object" or candidate.operation != "replace":
+        return True
+    number = candidate.sites[0]
+    old, new = parse.phrases[number].entry, lexicon.noun(candidate.new)
+    if new is None or (old is not None and not _families(old).isdisjoint(_families(new))):
+        return True
+    return is_idiomatic(load_selection(), parse, number, new)
+
+
 def verified(verdict: Verdict, both: bool) -> Verdict:
     """A verdict after the model was asked, in other words, whether caption and candidate can both be true."""
     if verdict.kind == "keep":
@@ -50,6 +70,10 @@ def verified(verdict: Verdict, both: bool) -> Verdict:
     if not both:
         return Verdict("reject", "not both can be true, says the model")
     return replace(verdict, weight=max(verdict.weight, REWORDED))
+
+
+def _families(entry: Entry) -> set[str]:
+    return {name.partition(".")[0] for name in entry.classes}
 
 
 def _entry(lexicon: Lexicon, role: str, word: str) -> Entry | None:

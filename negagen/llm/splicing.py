@@ -18,6 +18,7 @@ from lemminflect import getAllLemmas
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
 from negagen.llm.slots import Proposal, Slot
+from negagen.llm.words import compound_of, is_known, is_noun
 from negagen.ops.context import accepts, is_described, number_of, verb_and_preposition
 from negagen.ops.objects import fits_noun
 from negagen.ops.pronouns import pronoun_splices
@@ -49,6 +50,7 @@ NAME: Final = Refusal("model: a proper name")
 SAME: Final = Refusal("model: what stands there already")
 IMPLAUSIBLE: Final = Refusal("model: implausible, it says itself")
 WORDLESS: Final = Refusal("model: no known word")
+KINDRED: Final = Refusal("model: a kind of what stands there")
 ECHO: Final = Refusal("model: repeats an exemplar")
 KIND: Final[Mapping[str, Refusal]] = MappingProxyType(
     {
@@ -172,13 +174,24 @@ def _object(case: _Case) -> Candidate | Refusal:
     lemma = lemma if " " in lemma or len(codes) == 1 else f"{text.rpartition(' ')[0]} {lemma}"
     plural = phrase.plural or (phrase.quantity >= 0 and _several(lexicon, parse, phrase))
     entry = lexicon.noun(lemma)
-    if plural != (head.tag in ("NNS", "NNPS")):
+    last = text.rpartition(" ")[2]
+    compound = None if entry is not None or is_known(lexicon, last, joined=False) else compound_of(lexicon, last)
+    if compound is not None:  # no list has it, and the parser's guess at its lemma is none to go by
+        form = compound.form(lexicon, plural=plural)
+        if form is None or len(codes) > 1:
+            return FORM
+        if _kindred(lexicon, slot.old, compound.last):
+            return KINDRED
+        text, lemma = form, compound.lemma
+    elif plural != (head.tag in ("NNS", "NNPS")):
         form = noun_form(lexicon, lemma, plural=plural)
         if form is None:
             return FORM
         text = form
-    if not all(_known(lexicon, word) for word in (*text.split(), *lemma.split()[-1:])):
+    if not all(is_known(lexicon, word) for word in (*text.split(), *lemma.split()[-1:])):
         return WORDLESS
+    if entry is None and not is_noun(lexicon, lemma.rpartition(" ")[2]):
+        return KIND["object"]
     if entry is not None:
         if not (fits_noun(parse, phrase, entry) and accepts(parse, slot.phrase, entry)):
             return UNFIT
@@ -196,10 +209,12 @@ def _attribute(case: _Case) -> Candidate | Refusal:
     entry = lexicon.attribute(text)
     if entry is None and placed.codes.strip("JjGER"):
         return KIND["attribute"]
-    if entry is None and not all(_known(lexicon, word) for word in text.split()):
+    if entry is None and not all(is_known(lexicon, word) for word in text.split()):
         return WORDLESS
     if entry is not None and not any(sense.suits(parse.phrases[slot.phrase].entry) for sense in entry.senses):
         return UNFIT
+    if slot.old in getAllLemmas(text).get("ADJ", ()):
+        return SAME  # "fatter" of "fat"
     phrase = parse.phrases[slot.phrase]
     if not slot.positive and _common(phrase.entry) and load_selection().allows_attribute(text, phrase.lemma) is False:
         return UNUSUAL
@@ -234,6 +249,8 @@ def _action(case: _Case) -> Candidate | Refusal:
     subject = _subject(parse, slot)
     if entry is not None and subject is not None and not any(sense.suits_subject(subject) for sense in entry.senses):
         return UNFIT
+    if entry is not None and not _stands(parse, slot, lexicon.action(slot.old), entry):
+        return UNFIT
     form = verb_form(lexicon, lemma, parse.tokens[slot.first].tag)
     return FORM if form is None else _candidate(slot, (Splice(slot.first, slot.stop, form),), lemma)
 
@@ -256,13 +273,29 @@ def _several(lexicon: Lexicon, parse: Parse, phrase: Phrase) -> bool:
     return entry is not None and entry.plural
 
 
-def _known(lexicon: Lexicon, word: str) -> bool:
-    """Whether captions, the lexicon or lemminflect's dictionary have the word, or all that its hyphens join."""
-    return all(
-        lexicon.frequency(part) > 0 or lexicon.noun(part) is not None or bool(getAllLemmas(part))
-        for part in re.split("['’-]", word.lower())
-        if part
-    )
+def _kindred(lexicon: Lexicon, old: str, new: str) -> bool:
+    """Whether what has `new` as its last part may be an `old`: a smartphone is a phone."""
+    entry = lexicon.noun(old)
+    return old == new or old.endswith(f" {new}") or (entry is not None and new in entry.excluded)
+
+
+def _stands(parse: Parse, slot: Slot, old: Entry | None, new: Entry) -> bool:
+    """Whether the new verb can stand before what follows, an object or a preposition, so far as the old one can."""
+    following = parse.tokens[slot.stop] if slot.stop < len(parse.tokens) else None
+    thing: Entry | None = None
+    if slot.relation >= 0:
+        relation = parse.relations[slot.relation]
+        transitive, thing = relation.kind == "verb", parse.phrases[relation.object].entry
+    else:
+        transitive = following is not None and following.code in "DO"
+    preposition = "" if transitive or following is None or following.code in ",." else following.lower
+
+    def fits(verb: Entry) -> bool:
+        subject = _subject(parse, slot)
+        sense = verb.action_sense(transitive=transitive, subject=subject, object=thing, preposition=preposition)
+        return sense is not None
+
+    return old is None or not fits(old) or fits(new)
 
 
 def _common(noun: Entry | None) -> bool:

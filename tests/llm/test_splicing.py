@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from negagen.checks import context_of
 from negagen.lexicon import load
-from negagen.llm.doubting import judged, verified
+from negagen.llm.doubting import at_home, judged, verified
 from negagen.llm.slots import Proposal, Slot, slots_of
 from negagen.llm.splicing import Refusal, candidates
 from negagen.parsing import load_parser
@@ -48,6 +48,10 @@ def made(text: str, span: str, replacement: str, *, positive: bool = False, plau
         ("A cat under a table", "under", "on", "A cat on a table"),
         ("Two dogs on a bench", "Two", "five", "Five dogs on a bench"),
         ("A woman with her dog", "dog", "gearbox", "A woman with her gearbox"),  # which the lexicon does not know
+        ("A woman with her dog", "dog", "multimeter", "A woman with her multimeter"),  # nor any list: by its parts
+        ("Two dogs on a bench", "dogs", "smartwatch", "Two smartwatches on a bench"),
+        ("A dog on a bench", "dog", "treehouses", "A treehouse on a bench"),
+        ("A woman with her dog", "dog", "selfie", "A woman with her selfie"),  # captions have it, dictionaries not
         ("A DOG ON A BENCH", "DOG", "FOX", "A FOX ON A BENCH"),
         ("A red bus  parked,\there ", "red", "blue", "A blue bus  parked,\there "),  # the rest byte for byte
         ("A man and his dog", "man", "woman", "A woman and her dog"),  # pronouns follow
@@ -78,6 +82,16 @@ def test_a_replacement_is_made_to_fit(text: str, span: str, replacement: str, re
         ("near", "quickly", "model: no known preposition"),
         ("dog", "water", "model: cannot be said there"),  # "a brown water"
         ("cat", "xqzjw", "model: no known word"),
+        ("cat", "blorfing", "model: no known word"),
+        ("cat", "thetable", "model: no known word"),
+        ("cat", "redcar", "model: no known word"),
+        ("cat", "jumping", "model: no noun, or more than one"),
+        ("cat", "sitting", "model: no noun, or more than one"),
+        ("cat", "red", "model: no noun, or more than one"),
+        ("cat", "nice", "model: no noun, or more than one"),
+        ("cat", "s", "model: no noun, or more than one"),
+        ("tree", "treehouse", "A brown dog chasing a cat near a treehouse"),
+        ("brown", "browner", "model: what stands there already"),
         ("chasing", "xqzjwing", "model: no known word"),
     ],
 )
@@ -93,6 +107,12 @@ def test_a_replacement_is_refused(span: str, replacement: str, reason: str) -> N
         ("A man in a red shirt", "red", "wooden", "model: cannot be said there"),
         ("A man feeding a horse", "feeding", "eating", "model: captions do not say so there"),
         ("A fluffy dog on a bench", "dog", "train", "model: cannot be said there"),
+        ("A man in a hat is wearing sunglasses", "wearing", "sitting", "model: cannot be said there"),
+        ("A man on a beach holding a kite", "holding", "jumping", "model: cannot be said there"),
+        ("A man stands near a bench", "stands", "carries", "model: cannot be said there"),
+        ("A man with a phone on a street", "phone", "smartwatch", "A man with a smartwatch on a street"),
+        ("A man with a watch on a street", "watch", "smartwatch", "model: a kind of what stands there"),
+        ("A photo of a house", "house", "treehouse", "model: a kind of what stands there"),
     ],
 )
 def test_what_cannot_be_is_refused_where_captions_tell(text: str, span: str, replacement: str, reason: str) -> None:
@@ -141,6 +161,28 @@ def test_words_that_the_lexicon_does_not_know_weigh_less() -> None:
     assert verdict("A dog on a bench", "dog", "gearbox").weight == 0.8
     assert verdict("A dog on a bench", "dog", "cat").weight == 1.0
     assert verdict("A red bus", "red", "rickety").weight == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "replacement", "home"),
+    [
+        ("A zebra walking in a field", "field", "moose", False),
+        ("Two men standing in a room", "room", "mop", False),
+        ("A cup on a shelf", "shelf", "zebra", False),
+        ("A cup on a shelf", "shelf", "table", True),  # captions say so
+        ("A bird sitting on a branch", "branch", "scarecrow", True),  # which the lexicon does not know
+        ("A sheep walking along a field", "sheep", "moose", True),  # of a kind
+        ("A man eating a sandwich", "sandwich", "mango", True),
+        ("A big red bus on a street", "red", "green", True),
+    ],
+)
+def test_a_thing_is_at_home_with_its_like_or_where_captions_put_it(
+    text: str, span: str, replacement: str, home: bool
+) -> None:
+    parse, slot = slot_at(text, span)
+    (said,) = candidates(LEXICON, PARSER, [(parse, slot, Proposal(replacement))])
+    assert not isinstance(said, Refusal), said
+    assert at_home(LEXICON, parse, said) is home
 
 
 def test_a_rewording_must_not_be_a_contrary() -> None:
