@@ -9,9 +9,9 @@
     report.items("after")                        # pa.Table, a row for each item and score
 
 `evaluate(models, benchmarks, *, root=None, images=(), batch_size=256, device="auto", cache=None, controls=True,
-lm=None, lm_limit=2000, limit=None, method="plain", boxes=None, seed=0, on_progress=None) -> Report`. A model is a
-folder, a loaded `negagen.train.models.ContrastiveModel`, or a function that makes one; several are given by name. A
-benchmark is a name as in `negagen evaluate --list`; `generic:FILE`, `pairs:FILE`, `retrieval:FILE` or
+lm=None, lm_limit=2000, limit=None, method="plain", boxes=None, seed=0, decoded=None, on_progress=None) -> Report`. A
+model is a folder, a loaded `negagen.train.models.ContrastiveModel`, or a function that makes one; several are given by
+name. A benchmark is a name as in `negagen evaluate --list`; `generic:FILE`, `pairs:FILE`, `retrieval:FILE` or
 `zeroshot:FOLDER`; or an opened one (`open_benchmark`). Runs at different times, such as before and after training, are
 put together by `before.joined(after)`, which makes the paired tests; `negagen.evaluate.html.render(report)` is the
 page.

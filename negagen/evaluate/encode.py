@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from negagen.data.batch import Texts
-from negagen.data.images import BadImageError, View
+from negagen.data.images import BadImageError
 from negagen.errors import ModelError, ResourceError
 from negagen.evaluate.cache import Features, FeatureStore, fingerprint
 from negagen.evaluate.items import Picture
-from negagen.evaluate.pictures import Folders, opened
+from negagen.evaluate.pictures import Decoded, Folders, opened
 from negagen.train.models import ContrastiveModel
 
 Progress = Callable[[str, int, int], None]
@@ -27,24 +27,6 @@ Progress = Callable[[str, int, int], None]
 
 _TOKENISED = 4096
 _AHEAD = 3
-
-
-class Pixels:
-    """Decoded pictures, kept up to `most` bytes, so that models of one view need not decode each again."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-        self._known: dict[tuple[int, str], NDArray[np.uint8]] = {}
-
-    def get(self, key: int, view: View) -> NDArray[np.uint8] | None:
-        """The picture of that stamp as `view` sees it, if it is kept."""
-        return self._known.get((key, str(view)))
-
-    def add(self, key: int, view: View, pixels: NDArray[np.uint8]) -> None:
-        """Keep it, if there is room."""
-        if pixels.nbytes <= self._left and (key, str(view)) not in self._known:
-            self._left -= pixels.nbytes
-            self._known[key, str(view)] = pixels
 
 
 class Encoder:
@@ -56,7 +38,7 @@ class Encoder:
         cache: a folder for features, by model; None keeps them in memory alone.
         batch_size: pictures a forward pass; of texts four times as many.
         workers: threads that decode pictures.
-        pixels: decoded pictures that several encoders share.
+        decoded: pictures that are shared with other encoders; None shares none.
 
     Raises:
         ModelError: the model lacks a text or an image tower.
@@ -70,7 +52,7 @@ class Encoder:
         cache: Path | None = None,
         batch_size: int = 256,
         workers: int | None = None,
-        pixels: Pixels | None = None,
+        decoded: Decoded | None = None,
     ) -> None:
         for name, tower in (
             ("encode_images", "image tower"),
@@ -89,7 +71,7 @@ class Encoder:
         self.encoded: Counter[str] = Counter()
         self._batch_size = batch_size
         self._workers = workers or min(16, os.cpu_count() or 1)
-        self._pixels = pixels
+        self._known = decoded or Decoded(0)
         self.on_progress: Progress = lambda *_: None
         self._device = next(model.network.parameters()).device
         self._bad: dict[int, str] = {}
@@ -169,13 +151,12 @@ class Encoder:
         self, pictures: Sequence[tuple[Picture, int]]
     ) -> Iterator[tuple[Sequence[tuple[Picture, int]], list[NDArray[np.uint8] | BadImageError]]]:
         """Batches of pixels, decoded some batches ahead of the model; pictures come with their stamps."""
-        view, size, kept = self.model.view, self._batch_size, self._pixels
+        view, size, known = self.model.view, self._batch_size, self._known
 
         def one(picture: Picture, key: int) -> NDArray[np.uint8] | BadImageError:
-            if kept is not None and (known := kept.get(key, view)) is not None:
-                return known
             try:
-                return opened(picture, self.folders, view)
+                before = known.get(key, view)
+                return opened(picture, self.folders, view) if before is None else before
             except BadImageError as error:
                 return error
 
@@ -189,10 +170,9 @@ class Encoder:
                 arrays = [future.result() for future in futures]
                 if (after := next(groups, None)) is not None:
                     ahead.append((after, [pool.submit(one, *pair) for pair in after]))
-                if kept is not None:
-                    for (_, key), array in zip(group, arrays, strict=True):
-                        if not isinstance(array, BadImageError):
-                            kept.add(key, view, array)
+                for (_, key), array in zip(group, arrays, strict=True):
+                    if not isinstance(array, BadImageError):
+                        known.add(key, view, array)
                 yield group, arrays
 
     def _forward(self, batch: torch.Tensor | Texts) -> Features:

@@ -15,10 +15,10 @@ from negagen.evaluate.benchmarks import open_benchmark
 from negagen.evaluate.comclip import ComClip, read_boxes
 from negagen.evaluate.compare import codes_of
 from negagen.evaluate.controls import BLIND, Control, controls_of, counted, strongest
-from negagen.evaluate.encode import Encoder, Pixels, Progress
+from negagen.evaluate.encode import Encoder, Progress
 from negagen.evaluate.intervals import interval
 from negagen.evaluate.items import Benchmark, Choices, Retrieval, sampled
-from negagen.evaluate.pictures import Folders
+from negagen.evaluate.pictures import Decoded, Folders
 from negagen.evaluate.report import Evaluated, Report, Result, Score
 from negagen.evaluate.scored import Scored
 from negagen.evaluate.scoring import score
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 Model: TypeAlias = "ContrastiveModel | Path | str | Callable[[], ContrastiveModel]"
 Method = Literal["plain", "comclip"]
-
-_PIXELS = 2 << 30
-"""Bytes of decoded pictures that are kept for the next model: some 14,000 pictures of 224 pixels."""
 
 _MOST_CATEGORIES = 400
 """Beyond so many, such as ImageNet's classes, a score for each says little and costs much."""
@@ -53,6 +50,7 @@ def evaluate(
     method: Method = "plain",
     boxes: Path | str | None = None,
     seed: int = 0,
+    decoded: Decoded | None = None,
     on_progress: Callable[[str, str, str, int, int], None] | None = None,
 ) -> Report:
     """Score models on benchmarks.
@@ -72,6 +70,7 @@ def evaluate(
             `negagen.evaluate.comclip`), in benchmarks of single questions.
         boxes: a JSON file of boxes for "comclip"; without it, a grid.
         limit: items of each benchmark, a sample that `seed` fixes; None for all.
+        decoded: pictures that an earlier call decoded, kept for the next one.
         on_progress: called with model, benchmark, what is encoded, how many are done and how many there are.
 
     Raises:
@@ -88,7 +87,8 @@ def evaluate(
         raise DataError(f"no method is named {method!r}{nearest(method, get_args(Method))}")
     known = None if boxes is None else read_boxes(Path(boxes))
     judges = BLIND if controls is True else tuple(controls or ())
-    pixels = Pixels(_PIXELS) if len(named) > 1 else None
+    if decoded is None and len(named) > 1:
+        decoded = Decoded()
     evaluated: list[Evaluated] = []
     blind: dict[str, tuple[Control, ...]] = {}
     asked: dict[str, Benchmark] = {}
@@ -99,7 +99,7 @@ def evaluate(
             folders,
             cache=None if cache is None else Path(cache),
             batch_size=batch_size,
-            pixels=pixels,
+            decoded=decoded,
         )
         parts = ComClip(encoder, known) if method == "comclip" else None
         results: dict[str, Result] = {}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from negagen.errors import TrainingError
+from negagen.evaluate.pictures import Decoded
 from negagen.train.models import ContrastiveModel
 from negagen.train.patching import Point
 
@@ -61,11 +62,15 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Benchmarks:
-    """Names as `negagen evaluate` takes them, the folder with their files, and folders with their pictures."""
+    """Names as `negagen evaluate` takes them, the folder with their files, and folders with their pictures.
+
+    What is decoded once, up to `negagen.evaluate.pictures.MOST_DECODED` bytes, is kept for the next model to measure.
+    """
 
     names: tuple[str, ...] = ()
     root: Path | None = None
     images: tuple[Path, ...] = ()
+    _decoded: Decoded = field(default_factory=Decoded, init=False, repr=False, compare=False)
 
     def check(self) -> None:
         """Raise `DataError` now if one of them is unknown, its files are missing, or two go by one name."""
@@ -81,7 +86,14 @@ class Benchmarks:
         from negagen.evaluate import evaluate
 
         model.eval()
-        report = evaluate({"model": model}, self.names, root=self.root, images=self.images, controls=False)
+        report = evaluate(
+            {"model": model},
+            self.names,
+            root=self.root,
+            images=self.images,
+            controls=False,
+            decoded=self._decoded,
+        )
         return {
             "composition": _number(report.composition("model")),
             "retention": _number(report.retention("model")),
