@@ -1,8 +1,9 @@
 """From slots to messages: templates and exemplars are files beside this module, in `prompts`.
 
-A conversation is the template's system block, exemplars as turns, then the question. All that does not depend on the
-question stands first, and there are only `ROTATIONS` orders of the exemplars, so that a server may keep what it made of
-these beginnings. Captions go in as JSON strings: what a caption says cannot leave its quotation marks.
+A conversation is the template's system block, exemplars as turns, then the question; blocks that "seen" and "positive"
+lack are those of "negative". All that does not depend on the question stands first, and there are only `ROTATIONS`
+orders of the exemplars, so that a server may keep what it made of these beginnings. Captions go in as JSON strings:
+what a caption says cannot leave its quotation marks.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 
 _EXEMPLARS: Final = "exemplars.toml"
 _SHOWN_AS: Final = {"seen": "negative"}
+_BASE: Final = MappingProxyType({"seen": ("negative",), "positive": ("negative",)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Prompt:
                 "--llm needs jinja2 and the back ends' packages: pip install 'negagen[llm]'"
             ) from error
         folder = files("negagen.llm.prompts")
-        source = (folder / f"{name}.jinja").read_text(encoding="utf-8")
+        sources = [(folder / f"{each}.jinja").read_text(encoding="utf-8") for each in (*_BASE.get(name, ()), name)]
         exemplars = (folder / _EXEMPLARS).read_text(encoding="utf-8")
         environment = jinja2.Environment(
             undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=False
@@ -64,8 +66,8 @@ class Prompt:
         environment.filters["quoted"] = _quoted
         document = tomllib.loads(exemplars)
         self.name = name
-        self.hash = blake2b(f"{source}\x1f{exemplars}".encode(), digest_size=8).hexdigest()
-        self._template = environment.from_string(source)
+        self.hash = blake2b("\x1f".join((*sources, exemplars)).encode(), digest_size=8).hexdigest()
+        self._templates = [environment.from_string(source) for source in sources]
         self._shown: int = document["shown"]
         self._exemplars: list[Mapping[str, Any]] = document[_SHOWN_AS.get(name, name)]
         self._things = _things(self._exemplars)
@@ -97,8 +99,9 @@ class Prompt:
         return self._beginnings[key]
 
     def _block(self, name: str, values: Mapping[str, Any]) -> str:
-        context = self._template.new_context({"kinds": KINDS, **values})
-        return "".join(self._template.blocks[name](context)).strip()
+        template = next(each for each in reversed(self._templates) if name in each.blocks)
+        context = template.new_context({"kinds": KINDS, **values})
+        return "".join(template.blocks[name](context)).strip()
 
 
 @cache

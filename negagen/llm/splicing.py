@@ -280,20 +280,18 @@ def _kindred(lexicon: Lexicon, old: str, new: str) -> bool:
 
 
 def _stands(parse: Parse, slot: Slot, old: Entry | None, new: Entry) -> bool:
-    """Whether the new verb can stand before what follows, an object or a preposition, so far as the old one can."""
+    """Whether the new verb takes an object, or the preposition that follows, so far as the old one does."""
     following = parse.tokens[slot.stop] if slot.stop < len(parse.tokens) else None
-    thing: Entry | None = None
     if slot.relation >= 0:
-        relation = parse.relations[slot.relation]
-        transitive, thing = relation.kind == "verb", parse.phrases[relation.object].entry
+        transitive = parse.relations[slot.relation].kind == "verb"
     else:
         transitive = following is not None and following.code in "DO"
     preposition = "" if transitive or following is None or following.code in ",." else following.lower
+    frame = "transitive" if transitive else "intransitive"
 
     def fits(verb: Entry) -> bool:
-        subject = _subject(parse, slot)
-        sense = verb.action_sense(transitive=transitive, subject=subject, object=thing, preposition=preposition)
-        return sense is not None
+        senses = [sense for sense in verb.senses if sense.frame == frame]
+        return any(not preposition or sense.takes(preposition) for sense in senses)
 
     return old is None or not fits(old) or fits(new)
 
