@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from negagen.atomic import explained, written_aside
 from negagen.batch import schema as schemas
-from negagen.batch.readers import batches, survey
+from negagen.batch.readers import survey
 from negagen.errors import InputError
-from negagen.exchange.rows import Opened, Written, json_columns, negative, write_rows
+from negagen.exchange.rows import Opened, Written, json_columns, negative, rows_of, write_rows
 
 LOST = (
     "positives",
@@ -64,19 +64,16 @@ def read(path: Path, output: Path) -> Written:
     def rows() -> Iterator[dict[str, Any]]:
         current: dict[str, Any] | None = None
         last = ""
-        line = 1
-        for batch in batches(file):
-            for row in batch.to_pylist():
-                line += 1
-                if current is None or row["row"] != last:
-                    if current is not None:
-                        yield current
-                    last = row["row"]
-                    current = {name: row[name] for name in names}
-                    current |= {"negatives": [], "positives": [], "status": row["status"]}
-                    current["reason"] = row["reason"] or None
-                if row["negative"]:
-                    current["negatives"].append(_negative(row, path, line))
+        for line, row in enumerate(rows_of(file), start=2):
+            if current is None or row["row"] != last:
+                if current is not None:
+                    yield current
+                last = row["row"]
+                current = {name: row[name] for name in names}
+                current |= {"negatives": [], "positives": [], "status": row["status"]}
+                current["reason"] = row["reason"] or None
+            if row["negative"]:
+                current["negatives"].append(_negative(row, path, line))
         if current is not None:
             yield current
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from negagen.atomic import explained, written_aside
 from negagen.audit.formats import list_in_cell
-from negagen.batch.readers import batches, survey
+from negagen.batch.readers import survey
 from negagen.errors import InputError
-from negagen.exchange.rows import Opened, Written, negative, status_of, write_rows
+from negagen.exchange.rows import Opened, Written, negative, rows_of, status_of, write_rows
 
 LOST = (
     "rules, categories, weights, edits and scores of the negatives",
@@ -54,19 +54,16 @@ def read(path: Path, output: Path) -> Written:
     others = [name for name in names if name not in ("title", "neg_caption", "caption")]
 
     def rows() -> Iterator[dict[str, Any]]:
-        number = 0
-        for batch in batches(file):
-            for row in batch.to_pylist():
-                texts = list_in_cell(row["neg_caption"], path, number)
-                made = [negative(text, generator="negclip-tsv") for text in texts if text]
-                yield {
-                    "caption": row["title"],
-                    **{name: row[name] for name in others},
-                    "negatives": made,
-                    "positives": [],
-                    **status_of(made),
-                }
-                number += 1
+        for number, row in enumerate(rows_of(file)):
+            texts = list_in_cell(row["neg_caption"], path, number)
+            made = [negative(text, generator="negclip-tsv") for text in texts if text]
+            yield {
+                "caption": row["title"],
+                **{name: row[name] for name in others},
+                "negatives": made,
+                "positives": [],
+                **status_of(made),
+            }
 
     own = pa.schema([pa.field(name, pa.string()) for name in ("caption", *others)])
     return write_rows(output, own, rows(), origin="negclip-tsv")

@@ -42,8 +42,7 @@ class Opened:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row as Python values."""
-        for batch in batches(self.file):
-            yield from batch.to_pylist()
+        return rows_of(self.file)
 
     def paths(self) -> str:
         """The column of pictures, which must hold paths. Raises `InputError`."""
@@ -68,6 +67,12 @@ class Written:
     negatives: int = 0
     left_out: int = 0
     omitted: list[str] = field(default_factory=list)
+
+
+def rows_of(file: InputFile) -> Iterator[dict[str, Any]]:
+    """Every row of a file as Python values."""
+    for batch in batches(file):
+        yield from batch.to_pylist()
 
 
 def open_negatives(path: Path, image_column: str | None = None) -> Opened:
