@@ -80,13 +80,13 @@ def check_upload(address: str, inputs: Sequence[str], overwrite: bool) -> None:
     if not address.lower().endswith((".parquet", ".pq")):
         raise OutputError(f"{address}: the output is Parquet, so give it a name that ends in .parquet.")
     if address in inputs:
-        raise OutputError(f"{address} is an input of this run and cannot be its output too: choose another -o PATH.")
+        raise OutputError(f"{address} is an input of this run, which would be lost: choose another -o PATH.")
     with _explained(address, OutputError):
         system, path = _store(address)
         system.invalidate_cache()
         exists = system.exists(path)
     if exists and not overwrite:
-        raise OutputError(f"{address} already exists: give --overwrite to replace it, or another -o PATH.")
+        raise OutputError(f"{address} already exists: give --overwrite to replace it, or choose another -o PATH.")
 
 
 def upload(file: Path, address: str) -> None:

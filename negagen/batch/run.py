@@ -16,6 +16,7 @@ from negagen.balance.drawing import MOST
 from negagen.batch import schema as schemas
 from negagen.batch.executors import Done, Executor, Task, Work, executor_for
 from negagen.batch.fitting import Captions, open_reference, with_model
+from negagen.batch.lock import Lock
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan, rows_of_a_part
 from negagen.batch.remote import check_upload, upload
@@ -23,10 +24,10 @@ from negagen.batch.siblings import index_for
 from negagen.batch.source import RowStream, Source, image_ids, open_source
 from negagen.batch.spec import Identity, NegatorLike, NegatorSpec
 from negagen.batch.stats import Counts, peak_rss
-from negagen.batch.target import Lock, check_target
 from negagen.batch.writer import Output
 from negagen.errors import InputError, ResumeError
 from negagen.negator import Negator
+from negagen.outputs import check_output
 
 if TYPE_CHECKING:
     from negagen.llm.desk import Usage
@@ -148,9 +149,9 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     _check_language_model(job)
     output = job.output.absolute()
     overwrite = job.overwrite or job.upload is not None
-    check_target(output, [Path(given) for given in job.inputs], overwrite)
+    check_output(output, [Path(given) for given in job.inputs], overwrite=overwrite)
     source = open_source(job.inputs)
-    check_target(output, [Path(file.path) for file in source.files], overwrite)
+    check_output(output, [Path(file.path) for file in source.files], overwrite=overwrite)
     _check_remote(job, source)
     schemas.check_caption_column(source.schema, job.column, str(source))
     if job.id_column is not None:
@@ -175,7 +176,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     finished = False
     opened = ExitStack()
     try:
-        check_target(output, [], overwrite)  # a run that held the lock until now may have written it
+        check_output(output, overwrite=overwrite)  # a run that held the lock until now may have written it
         workers = max(1, min(job.workers, -(-rows // rows_of_a_part(rows))))  # no more than there are parts
         # What a single process finds while it fits, it need not find again.
         keep = workers == 1 and job.id_column is None and reference is None

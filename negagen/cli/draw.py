@@ -29,12 +29,9 @@ def draw(
       negagen draw pool.parquet -o epoch1.parquet --epoch 1 --k 2
     """
     from negagen.data.epoch import draw_epoch
-    from negagen.errors import OutputError
 
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists: choose another -o PATH, or replace it with --overwrite.")
     names = None if categories is None else [name.strip() for name in categories.split(",")]
-    drawn = draw_epoch(pool, output, k=k, seed=seed, epoch=epoch, categories=names)
+    drawn = draw_epoch(pool, output, k=k, seed=seed, epoch=epoch, categories=names, overwrite=overwrite)
     typer.echo(
         f"{drawn.rows:,} captions, {drawn.negatives:,} negatives; {drawn.full:,} captions have all {k}."
         f"\nWritten to {output}"

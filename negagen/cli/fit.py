@@ -56,11 +56,10 @@ def fit(
     from negagen.batch.schema import check_caption_column
     from negagen.batch.source import image_ids, open_source
     from negagen.cli.progress import watch_fit
-    from negagen.errors import OutputError
+    from negagen.outputs import check_output
 
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists: choose another -o PATH, or replace it with --overwrite.")
     source = open_source(inputs)
+    check_output(output, [Path(file.path) for file in source.files], overwrite=overwrite, parquet=False)
     check_caption_column(source.schema, column, str(source))
     negator = Negator(
         k=k,

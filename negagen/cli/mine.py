@@ -102,30 +102,21 @@ def mine(
     from negagen.errors import InputError
     from negagen.mining import Keep
     from negagen.mining import mine as run
-    from negagen.mining.checking import check_outputs, check_pool
     from negagen.mining.similarities import Scorer
     from negagen.train.distributed import process_group, world_size
     from negagen.train.models import load
 
     keep = Keep(hardest is None if fools is None else fools, hardest, below, quota)
     inputs = Inputs([pool], images, caption_column, image_column, image_id_column)
-    check_outputs({"-o": output, "--feedback": feedback, "--plot": picture}, inputs, overwrite=overwrite)
-    check_pool(inputs)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with process_group(device) as chosen:
         if world_size() > 1:
             raise InputError("mining is the work of one process: start it without torchrun.")
-        scorer = Scorer(load(model, device=chosen), batch_size, precision == "bf16", workers)
         mined = run(
-            scorer, inputs, output, keep, cache=cache or default_cache(), max_bad=max_bad, feedback=feedback,
-            tell=None if quiet else _tell(), told=model,
+            lambda: Scorer(load(model, device=chosen), batch_size, precision == "bf16", workers),
+            inputs, output, keep, cache=cache or default_cache(), max_bad=max_bad, feedback=feedback, picture=picture,
+            overwrite=overwrite, tell=None if quiet else _tell(), told=model,
         )  # fmt: skip
-    if picture is not None:
-        from negagen.atomic import written_aside
-        from negagen.mining.plot import plot
-
-        with written_aside(picture) as aside:
-            aside.write_text(plot(mined, keep.below), encoding="utf-8")
     if as_json:
         from negagen.cli.console import print_json
 

@@ -20,6 +20,7 @@ from negagen.data import ragged
 from negagen.data.draw import Categories, Draw
 from negagen.data.trainingset import Choices, listed
 from negagen.errors import InputError
+from negagen.outputs import check_output
 
 _ROWS = 8192
 _SHORT = "the rest would give itself away"
@@ -35,7 +36,14 @@ class Drawn:
 
 
 def draw_epoch(
-    pool: str | Path, output: Path, *, k: int = 4, seed: int = 0, epoch: int = 0, categories: Categories = None
+    pool: str | Path,
+    output: Path,
+    *,
+    k: int = 4,
+    seed: int = 0,
+    epoch: int = 0,
+    categories: Categories = None,
+    overwrite: bool = True,
 ) -> Drawn:
     """Write `pool`, a Parquet file of `negagen generate --pool`, with the k negatives a row that `epoch` draws.
 
@@ -45,8 +53,9 @@ def draw_epoch(
     Raises:
         InputError: `pool` is no Parquet file with a pool.
         DataError: a category that is not known.
-        OutputError: `output` cannot be written.
+        OutputError: `output` is the pool, exists and `overwrite` is not given, or cannot be written.
     """
+    check_output(output, [Path(pool)], overwrite=overwrite, parquet=False)
     file = survey(Path(pool))
     field = file.schema.field("negatives") if "negatives" in file.schema.names else None
     if file.format != "parquet" or field is None or not _is_pool(field.type):

@@ -12,6 +12,7 @@ from negagen.atomic import explained
 from negagen.errors import InputError, OutputError
 from negagen.exchange import csvs, huggingface, negclip, sugarcrepe, tars
 from negagen.exchange.rows import Opened, Written, open_negatives
+from negagen.outputs import check_output
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ def export_file(
     """
     kind = _format(to)
     opened = open_negatives(path, image_column)
-    _check(output, [path], kind.folder, overwrite)
     if kind.folder:
+        _check_folder(output)
         with explained(output):
             aside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
             aside.mkdir()
@@ -70,6 +71,7 @@ def export_file(
             shutil.rmtree(aside, ignore_errors=True)
             raise
     else:
+        check_output(output, [path], overwrite=overwrite, parquet=False)
         written = kind.write(opened, output)
     lost = (*kind.lost, *(f"the column {name!r}, which holds bytes" for name in written.omitted))
     return Exchanged(output, written.rows, written.negatives, written.left_out, lost)
@@ -85,9 +87,7 @@ def import_file(path: Path, output: Path, source: str, *, overwrite: bool = Fals
     kind = _format(source)
     if not path.exists():
         raise InputError(f"{path}: no such file.")
-    if output.suffix.lower() not in (".parquet", ".pq"):
-        raise OutputError(f"{output}: the output is Parquet, so give it a name that ends in .parquet.")
-    _check(output, [path], False, overwrite)
+    check_output(output, [path], overwrite=overwrite)
     written = kind.read(path, output)
     return Exchanged(output, written.rows, written.negatives, written.left_out, ())
 
@@ -98,16 +98,8 @@ def _format(name: str) -> Format:
     return FORMATS[name]
 
 
-def _check(output: Path, inputs: list[Path], folder: bool, overwrite: bool) -> None:
+def _check_folder(output: Path) -> None:
     if not output.absolute().parent.is_dir():
         raise OutputError(f"the folder {output.parent} does not exist: create it first, or choose another -o PATH.")
-    if folder:
-        if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-            raise OutputError(f"{output} exists, and a folder is never replaced: remove it, or choose another -o PATH.")
-        return
-    if output.is_dir():
-        raise OutputError(f"{output} is a folder: name a file in it.")
-    if output.exists() and any(output.samefile(one) for one in inputs):
-        raise OutputError(f"{output} is the input: choose another -o PATH.")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} already exists: give --overwrite to replace it, or another -o PATH.")
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise OutputError(f"{output} exists, and a folder is never replaced: remove it, or choose another -o PATH.")

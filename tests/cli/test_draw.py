@@ -25,6 +25,10 @@ def test_generate_a_pool_then_draw_an_epoch(run: Callable[..., Ran], tmp_path: P
     again = run("draw", pool, "-o", out)
     assert again.code == 2
     assert "--overwrite" in again.err
+    before = pool.read_bytes()
+    lost = run("draw", pool, "-o", pool, "--overwrite")
+    assert (lost.code, "would be lost" in lost.err) == (2, True)
+    assert pool.read_bytes() == before
     wrong = run("draw", captions, "-o", tmp_path / "no.parquet")
     assert wrong.code == 2
     assert "generate --pool" in wrong.err

@@ -27,6 +27,8 @@ def test_fit_then_generate(run: Callable[..., Ran], captions: Path) -> None:
     assert ran.code == 0, ran.err
     assert "pictures by image_id" in ran.out
     assert run("fit", captions, "-o", model).code == 2
+    lost = run("fit", captions, "-o", captions, "--overwrite")
+    assert (lost.code, "would be lost" in lost.err) == (2, True)
     made = run("generate", captions, "--model", model)
     assert made.code == 0, made.err
     table = pq.read_table(captions.with_name("captions.negatives.parquet"))

@@ -36,7 +36,7 @@ def test_a_whole_run(run: Callable[..., Ran], folder: Path) -> None:
     assert pq.read_metadata(out).num_rows == 40
     again = run(*given)
     assert (again.code, again.err) == (
-        2, f"error: {out} exists: choose another -o PATH, or replace it with --overwrite.\n",
+        2, f"error: {out} already exists: give --overwrite to replace it, or choose another -o PATH.\n",
     )  # fmt: skip
     said, picture = folder / "said.parquet", folder / "fooled.svg"
     ran = run(*given, "--overwrite", "--json", "--hardest", 1, "--feedback", said, "--plot", picture)
@@ -79,7 +79,7 @@ def test_nothing_is_lost_to_an_output(run: Callable[..., Ran], folder: Path) -> 
             named = {"-o": out, option: target}
             ran = run(*given, "--overwrite", *(part for pair in named.items() for part in pair))
             assert (ran.code, ran.err) == (
-                2, f"error: {option} {target} is an input of this run: it would be lost. Give {option} another.\n",
+                2, f"error: {target} is an input of this run, which would be lost: choose another {option} PATH.\n",
             )  # fmt: skip
     for one, other in (("-o", "--feedback"), ("-o", "--plot"), ("--feedback", "--plot")):
         named = {"-o": out, one: folder / "same", other: folder / "cache" / ".." / "same"}
@@ -93,7 +93,7 @@ def test_nothing_is_lost_to_an_output(run: Callable[..., Ran], folder: Path) -> 
         named = {"-o": out, option: there}
         ran = run(*given, *(part for pair in named.items() for part in pair))
         assert (ran.code, ran.err) == (
-            2, f"error: {there} exists: choose another {option} PATH, or replace it with --overwrite.\n",
+            2, f"error: {there} already exists: give --overwrite to replace it, or choose another {option} PATH.\n",
         )  # fmt: skip
     assert (pool.read_bytes(), there.read_text(), out.exists()) == (before, "mine", False)
 

@@ -273,12 +273,12 @@ def test_what_cannot_be_mined(folder: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"caption": ["a cat"], "image": ["a.png"]}), tmp_path / "captions.parquet")
     with pytest.raises(InputError, match=r"no candidates to score.*generate --pool"):
         mine(scorer(folder), Inputs([tmp_path / "captions.parquet"]), tmp_path / "out.parquet", cache=tmp_path)
-    with pytest.raises(OutputError, match="there is no folder"):
+    with pytest.raises(OutputError, match=r"the folder .* does not exist"):
         mined(folder, tmp_path / "nowhere" / "out.parquet", ALL)
     pq.write_table(pa.Table.from_pylist([{**row, "status": 1} for row in rows()]), tmp_path / "status.parquet")
     with pytest.raises(InputError, match="column 'status' of the pool is int64"):
         mine(scorer(folder), Inputs([tmp_path / "status.parquet"]), tmp_path / "out.parquet", cache=tmp_path)
-    with pytest.raises(OutputError, match=r"-o .* is an input of this run"):
+    with pytest.raises(OutputError, match=r"is an input of this run, .* another -o PATH"):
         mined(folder, folder / "pool.parquet", ALL)
     with pytest.raises(InputError, match="2 pools"):
         mine(scorer(folder), Inputs(["a", "b"]), tmp_path / "out.parquet", cache=tmp_path)

@@ -1,4 +1,4 @@
-"""Whether an output may be written, and that only one run writes it."""
+"""That only one run writes an output."""
 
 from __future__ import annotations
 
@@ -10,25 +10,6 @@ from typing import IO
 
 from negagen.atomic import explained
 from negagen.errors import OutputError
-
-
-def check_target(path: Path, inputs: list[Path], overwrite: bool) -> None:
-    """Raise `OutputError` unless a finished file may take the name `path`."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder: name a file in it, such as {path / 'captions.negatives.parquet'}.")
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist: create it first, or choose another -o PATH.")
-    if path.exists() and not path.is_file():
-        raise OutputError(f"{path} is not a regular file: the output cannot replace it.")
-    if path.suffix.lower() not in (".parquet", ".pq"):
-        raise OutputError(f"{path}: the output is Parquet, so give it a name that ends in .parquet.")
-    if not path.exists():
-        return
-    for source in inputs:
-        if source.exists() and path.samefile(source):
-            raise OutputError(f"{path} is an input of this run and cannot be its output too: choose another -o PATH.")
-    if not overwrite:
-        raise OutputError(f"{path} already exists: give --overwrite to replace it, or another -o PATH.")
 
 
 class Lock:
