@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "Counts": "negagen.batch.stats",
-    "Job": "negagen.batch.run",
+    "Job": "negagen.batch.job",
     "NegatorLike": "negagen.batch.spec",
     "NegatorSpec": "negagen.batch.spec",
-    "Progress": "negagen.batch.run",
-    "Report": "negagen.batch.run",
+    "Progress": "negagen.batch.job",
+    "Report": "negagen.batch.job",
     "SiblingIndex": "negagen.batch.siblings",
     "TableNegator": "negagen.batch.table",
     "generate": "negagen.batch.run",
@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from negagen.batch.run import Job, Progress, Report, generate
+    from negagen.batch.job import Job, Progress, Report
+    from negagen.batch.run import generate
     from negagen.batch.siblings import SiblingIndex, index_siblings
     from negagen.batch.spec import NegatorLike, NegatorSpec
     from negagen.batch.stats import Counts
