@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from negagen.audit.pairs import Gathered, Made, Pairs
 from negagen.batch import schema as schemas
-from negagen.batch.readers import InputFile, batches, explained, survey
+from negagen.batch.opening import explained
+from negagen.batch.readers import InputFile, batches, survey
 from negagen.errors import InputError
 from negagen.types import CATEGORIES
 

@@ -15,7 +15,8 @@ from rapidfuzz.fuzz import token_sort_ratio
 from negagen.audit.formats import Columns, load, read_objects
 from negagen.audit.pairs import Pairs
 from negagen.audit.tokens import folded
-from negagen.batch.readers import batches, explained, survey
+from negagen.batch.opening import explained
+from negagen.batch.readers import batches, survey
 from negagen.batch.schema import is_text
 from negagen.errors import InputError
 from negagen.seeding import key_of

@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from negagen.batch import remote
-from negagen.batch.readers import FORMATS, InputFile, batches, format_of, survey
+from negagen.batch.opening import FORMATS, format_of
+from negagen.batch.readers import InputFile, batches, survey
 from negagen.batch.schema import check_id_column, is_id
 from negagen.errors import InputError
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from negagen.batch import schema as schemas
-from negagen.batch.readers import explained
+from negagen.batch.opening import explained
 from negagen.batch.stats import Counts
 from negagen.errors import InputError
 

@@ -18,7 +18,7 @@ _PUBLIC = {
     "Feed": "negagen.data.feed",
     "Feedback": "negagen.data.difficulty",
     "Grouped": "negagen.data.blocks",
-    "HardNegatives": "negagen.data.draw",
+    "HardNegatives": "negagen.data.hard_negatives",
     "HuggingFaceTokenizer": "negagen.data.tokens",
     "ImageCache": "negagen.data.cache",
     "Inputs": "negagen.data.layouts",
@@ -79,9 +79,9 @@ if TYPE_CHECKING:
     from negagen.data.cache import ImageCache
     from negagen.data.collate import Batches
     from negagen.data.difficulty import Curriculum, Feedback
-    from negagen.data.draw import HardNegatives
     from negagen.data.feed import Feed, Sweep
     from negagen.data.feedback_file import load_feedback, save_feedback
+    from negagen.data.hard_negatives import HardNegatives
     from negagen.data.images import View
     from negagen.data.layouts import Inputs
     from negagen.data.loader import ahead

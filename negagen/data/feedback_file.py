@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from negagen.atomic import written_aside
 from negagen.batch import schema as schemas
-from negagen.batch.readers import explained
+from negagen.batch.opening import explained
 from negagen.data.difficulty import Feedback
 from negagen.data.trainingset import TrainingSet
 from negagen.errors import DataError

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from negagen.batch.readers import format_of
+from negagen.batch.opening import format_of
 from negagen.batch.source import RowStream, Source, open_source
 from negagen.data import ragged, tars
 from negagen.data.gathering import Gathered, Rows, gather

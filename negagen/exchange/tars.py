@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from negagen.atomic import explained
-from negagen.batch.readers import explained as reading
+from negagen.batch.opening import explained as reading
 from negagen.errors import InputError
 from negagen.exchange.rows import Opened, Written, json_columns, negative, status_of, write_rows
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from negagen.batch import readers
-from negagen.batch.readers import batches, format_of, survey
+from negagen.batch import jsonl
+from negagen.batch.opening import format_of
+from negagen.batch.readers import batches, survey
 from negagen.errors import InputError
 from tests.batch.files import captions, write_jsonl, write_parquet
 
@@ -59,7 +60,7 @@ def test_tsv_and_compressed_text(tmp_path: Path) -> None:
 
 
 def test_jsonl_blocks_agree_on_one_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_BLOCK", 64)
+    monkeypatch.setattr(jsonl, "BLOCK", 64)
     given: list[dict[str, object]] = [
         {"caption": "a dog", "day": "2020-01-01"},
         {"caption": None, "n": 1},
@@ -76,7 +77,7 @@ def test_jsonl_blocks_agree_on_one_schema(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_long_text_crosses_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_BLOCK", 100)
+    monkeypatch.setattr(jsonl, "BLOCK", 100)
     long = "a dog " * 100
     assert rows(write_jsonl(tmp_path / "c.jsonl", [{"caption": long}, {"caption": "b"}]))[0]["caption"] == long
     path = tmp_path / "last.jsonl"
@@ -109,7 +110,7 @@ def test_broken_files(tmp_path: Path, name: str, content: bytes, message: str) -
 
 
 def test_types_that_differ_between_jsonl_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_BLOCK", 20)
+    monkeypatch.setattr(jsonl, "BLOCK", 20)
     path = write_jsonl(tmp_path / "c.jsonl", [{"caption": "a red dog"}, {"caption": 33333}])
     with pytest.raises(InputError, match="line 2 on: field 'caption' holds int64, but string before"):
         survey(path)

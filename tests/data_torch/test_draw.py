@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from negagen.data.draw import Draw, HardNegatives, category_weights
+from negagen.data.draw import Draw, category_weights
+from negagen.data.hard_negatives import HardNegatives
 from negagen.data.trainingset import Choices
 from negagen.errors import DataError
 from negagen.types import CATEGORIES

@@ -17,8 +17,9 @@ from negagen.balance.pool import MODELS, Pool
 from negagen.balance.selection import Policy, choose
 from negagen.batch import Job, NegatorSpec, generate
 from negagen.data import Batches, Inputs, Order, View, prepare
-from negagen.data.draw import Draw, HardNegatives
+from negagen.data.draw import Draw
 from negagen.data.epoch import draw_epoch
+from negagen.data.hard_negatives import HardNegatives
 from negagen.data.trainingset import Choices
 from negagen.errors import InputError
 from negagen.seeding import key_of, uniforms

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from negagen.audit.formats import read_objects
-from negagen.batch.readers import explained
+from negagen.batch.opening import explained
 from negagen.errors import DataError, InputError
 from negagen.evaluate.items import Picture
 
