@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from negagen.cli.options import names
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -91,7 +93,7 @@ def audit(
     found = measure(
         files,
         columns=Columns(caption_column, negative_column, category_column, group_column),
-        attacks=[name.strip() for name in attacks.split(",") if name.strip()],
+        attacks=names([attacks]),
         reference=reference,
         lm=lm,
         lm_limit=lm_limit or None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from negagen.cli.options import Categories, Overwrite, Seed, categories_of
+
 
 def draw(
     pool: Annotated[
@@ -14,12 +16,10 @@ def draw(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives per caption.")] = 4,
-    seed: Annotated[int, typer.Option(help="Another seed, other negatives.")] = 0,
+    seed: Seed = 0,
     epoch: Annotated[int, typer.Option(min=0, help="Another epoch, other negatives.")] = 0,
-    categories: Annotated[
-        str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    categories: Categories = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw an epoch's negatives from a pool: what a dataloader would draw, as a file for other programs.
 
@@ -30,8 +30,9 @@ def draw(
     """
     from negagen.data.epoch import draw_epoch
 
-    names = None if categories is None else [name.strip() for name in categories.split(",")]
-    drawn = draw_epoch(pool, output, k=k, seed=seed, epoch=epoch, categories=names, overwrite=overwrite)
+    drawn = draw_epoch(
+        pool, output, k=k, seed=seed, epoch=epoch, categories=categories_of(categories), overwrite=overwrite
+    )
     typer.echo(
         f"{drawn.rows:,} captions, {drawn.negatives:,} negatives; {drawn.full:,} captions have all {k}."
         f"\nWritten to {output}"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from negagen.cli.options import names
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -100,12 +102,12 @@ def evaluate(
     from negagen.evaluate import evaluate as run
     from negagen.evaluate.benchmarks import KNOWN
 
-    wanted = [name.strip() for name in benchmarks.split(",") if name.strip()]
+    wanted = list(names([benchmarks]))
     if not wanted:
         wanted = [name for name, known in KNOWN.items() if root is not None and not known.missing(root)]
         if not wanted:
             raise InputError("name benchmarks with --benchmarks, or a folder that holds some with --root.")
-    judges = [name.strip() for name in blind.split(",") if name.strip() and name.strip() != "none"]
+    judges = [name for name in names([blind]) if name != "none"]
     report = run(
         _by_name(models),
         wanted,

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from negagen.cli.options import Overwrite
+
 Name = Literal["negclip-tsv", "sugarcrepe-json", "hf-dataset", "webdataset", "csv"]
 
 
@@ -45,7 +47,7 @@ def import_(
     path: Annotated[Path, typer.Argument(help="File or folder to read.", show_default=False)],
     source: Annotated[Name, typer.Option("--from", help="Its format.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Read negatives from another program's format into the Parquet that all of negagen reads.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from negagen.cli.options import CaptionColumn, Device, ImageColumn, ImageIdColumn, MaxBad, Quiet
+from negagen.cli.options import CaptionColumn, Device, ImageColumn, ImageIdColumn, MaxBad, Quiet, names
 
 
 def finetune(
@@ -175,8 +175,3 @@ def pair(text: str) -> tuple[str, str]:
 
         raise RecipeError(f"--set {text}: expected KEY=VALUE, as in optimizer.lr=1e-5.")
     return key.strip(), value.strip()
-
-
-def names(given: list[str] | None) -> tuple[str, ...]:
-    """Names separated by commas, from an option that may be repeated."""
-    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from negagen.cli.options import Column, Overwrite, PictureIds, Pipeline, Rules
+
 
 def fit(
     inputs: Annotated[
@@ -16,21 +18,10 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write (.npz).")],
     blindness: Annotated[Literal["balanced", "strict"], typer.Option(help="The mode that it is for.")] = "balanced",
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives per caption that it is for.")] = 4,
-    column: Annotated[str, typer.Option(help="The column that holds the captions.")] = "caption",
-    image_id_column: Annotated[
-        str | None,
-        typer.Option(
-            help='The column that names each caption\'s picture; "" for none. [default: image_id, if there is one]',
-            show_default=False,
-        ),
-    ] = None,
-    rules: Annotated[
-        list[Path] | None,
-        typer.Option(help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
-    ] = None,
-    pipeline: Annotated[
-        str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
-    ] = "bundled",
+    column: Column = "caption",
+    image_id_column: PictureIds = None,
+    rules: Rules = None,
+    pipeline: Pipeline = "bundled",
     scorer: Annotated[
         Path | None,
         typer.Option(
@@ -40,7 +31,7 @@ def fit(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first N captions.", metavar="N", show_default=False)
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Fit a blindness model on captions: what generate does by itself, kept for further runs and other files.

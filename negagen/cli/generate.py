@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from negagen.cli.options import Quiet
+from negagen.cli.options import Categories, Column, Overwrite, PictureIds, Pipeline, Quiet, Rules, Seed, categories_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from negagen.batch import Report
     from negagen.llm.settings import LanguageSettings
     from negagen.proposing import Mode
 
@@ -45,8 +42,8 @@ def generate(
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives per caption.")] = 4,
-    seed: Annotated[int, typer.Option(help="Another seed, other negatives.")] = 0,
-    column: Annotated[str, typer.Option(help="The column that holds the captions.")] = "caption",
+    seed: Seed = 0,
+    column: Column = "caption",
     id_column: Annotated[
         str | None,
         typer.Option(
@@ -54,16 +51,9 @@ def generate(
             show_default=False,
         ),
     ] = None,
-    rules: Annotated[
-        list[Path] | None,
-        typer.Option(help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
-    ] = None,
-    categories: Annotated[
-        str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
-    ] = None,
-    pipeline: Annotated[
-        str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
-    ] = "bundled",
+    rules: Rules = None,
+    categories: Categories = None,
+    pipeline: Pipeline = "bundled",
     blindness: Annotated[
         Literal["off", "balanced", "strict"],
         typer.Option(
@@ -160,13 +150,7 @@ def generate(
         str | None,
         typer.Option(help="The column of pictures: paths or bytes. [default: image]", show_default=False),
     ] = None,
-    image_id_column: Annotated[
-        str | None,
-        typer.Option(
-            help='The column that names each caption\'s picture; "" for none. [default: image_id, if there is one]',
-            show_default=False,
-        ),
-    ] = None,
+    image_id_column: PictureIds = None,
     siblings: Annotated[
         bool | None,
         typer.Option(
@@ -190,7 +174,7 @@ def generate(
         Literal["auto", "never", "require"],
         typer.Option(help="Go on with a broken-off run: if there is one, never, or it must exist."),
     ] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    overwrite: Overwrite = False,
     flat: Annotated[
         bool,
         typer.Option("--flat", help="One row per negative; captions without one are counted but get no row."),
@@ -218,14 +202,16 @@ def generate(
     """
     from negagen.batch import Job, NegatorSpec
     from negagen.batch import generate as run
+    from negagen.cli.closing import close, report_json, unreadable, useless, what_is_left
     from negagen.cli.progress import watch
+    from negagen.cli.target import target_of
     from negagen.errors import InputError
 
     if 0 < pool < k:
         raise InputError(f"a pool of {pool} candidates a caption is smaller than --k {k}: give --pool {k} or more.")
-    chosen = [name.strip() for name in categories.split(",")] if categories is not None else None
+    chosen = categories_of(categories)
     _check_categories(chosen)
-    target, upload = _target(output, inputs, parts)
+    target, upload = target_of(output, inputs, parts)
     options = {
         "k": k,
         "seed": seed,
@@ -274,17 +260,17 @@ def generate(
             with watch(quiet) as progress:
                 report = run(job, progress)
         except KeyboardInterrupt as error:
-            typer.echo(_what_is_left(target, job.language_model), err=True)
+            typer.echo(what_is_left(target, job.language_model), err=True)
             raise typer.Exit(143 if error.args else 130) from None
     if as_json:
         from negagen.cli.console import print_json
 
         print_json(report_json(report))
     if not quiet:
-        _close(report, to_stderr=as_json)
-    if warning := _unreadable(report):
+        close(report, to_stderr=as_json)
+    if warning := unreadable(report):
         typer.echo(warning, err=True)
-    wrong = [warning for warning in (_all_wrong(report, column), _all_useless(report)) if warning]
+    wrong = useless(report, column)
     for warning in wrong:
         typer.echo(warning, err=True)
     if wrong:
@@ -340,160 +326,6 @@ def _check_categories(names: list[str] | None) -> None:
             f"--categories {','.join(names)} makes positives only, rewordings that leave a caption true, and no"
             " negative: name a category of negatives too, such as replace_att (`negagen rules list` has all)."
         )
-
-
-def _all_wrong(report: Report, column: str) -> str:
-    """What to say of a run none of whose rows could be used; else ""."""
-    from negagen.batch.stats import ranked
-
-    counts = report.counts
-    if not counts.rows or counts.status["error"] < counts.rows:
-        return ""
-    reason, times = ranked(counts.reason)[0]
-    return (
-        f"warning: none of the {counts.rows:,} rows could be used: {reason!r} in {times:,} of them. Is {column!r} the"
-        " column of captions? Choose another with --column NAME."
-    )
-
-
-def _target(output: str | None, inputs: list[str], parts: Path | None) -> tuple[Path, str | None]:
-    """The local file to write, and the address to upload it to."""
-    from negagen.batch.remote import is_remote, local, staged
-    from negagen.errors import InputError
-
-    if output is not None and is_remote(output):
-        return staged(output, parts or Path()), output
-    if parts is not None:
-        raise InputError("--parts FOLDER is for an output such as s3://bucket/out.parquet: others have them beside.")
-    if output is not None:
-        return Path(local(output)), None
-    if is_remote(inputs[0]):
-        raise InputError(f"{inputs[0]} is not on this machine: name the output with -o, a file or an address.")
-    return default_output([local(given) for given in inputs]), None
-
-
-def default_output(inputs: list[str]) -> Path:
-    """`captions.csv.gz` gives `captions.negatives.parquet` beside it; a folder likewise."""
-    from negagen.batch.readers import format_of
-    from negagen.errors import InputError
-
-    if len(inputs) > 1:
-        raise InputError(f"{len(inputs)} inputs go into one output: name it with -o PATH.")
-    path = Path(inputs[0])
-    if any(character in inputs[0] for character in "*?[") and not path.exists():
-        raise InputError(f"{inputs[0]!r} may match many files: name the output with -o PATH.")
-    path = path.resolve() if path.name in ("", ".", "..") else path
-    stem = path.name
-    while format_of(Path(stem)) is not None or stem.endswith((".gz", ".bz2", ".zst", ".lz4")):
-        stem = Path(stem).stem
-    return path.with_name(f"{stem}.negatives.parquet")
-
-
-def report_json(report: Report) -> dict[str, object]:
-    """What `--json` prints."""
-    return {
-        "output": report.written_to,
-        **report.counts.to_json(),
-        "resumed_rows": report.resumed,
-        "seconds": round(report.seconds, 3),
-        "start_seconds": round(report.start_seconds, 3),
-        "captions_per_second": round(report.rows_per_second, 1),
-        "peak_rss_bytes": report.peak_rss[0],
-        "worker_peak_rss_bytes": list(report.peak_rss[1:]),
-        "fingerprint": report.fingerprint,
-        "config": report.config,
-        **({} if report.usage is None else {"language_model": usage_json(report)}),
-    }
-
-
-def usage_json(report: Report) -> dict[str, object]:
-    """What the language model was asked in this run, and what that cost where prices are known."""
-    if report.usage is None:
-        return {}
-    cost = {} if report.price is None else {"cost": round(report.price.cost(report.usage), 6)}
-    return {**report.usage.to_json(), **cost}
-
-
-def _close(report: Report, to_stderr: bool) -> None:
-    from negagen.cli.console import console, print_counts
-
-    target = console(error=to_stderr)
-    print_counts(target, report.counts)
-    peak = max(report.peak_rss) / (1 << 20)
-    resumed = f" ({report.resumed:,} of them by an earlier run)" if report.resumed else ""
-    target.print(
-        f"{report.counts.rows:,} captions{resumed}, {report.counts.negatives:,} negatives in"
-        f" {report.seconds:.1f} s: {report.rows_per_second:,.0f} captions/s, at most {peak:,.0f} MiB a"
-        " process."
-    )
-    if report.usage is not None:
-        _print_usage(target, report)
-    target.print(f"Written to {report.written_to}")
-
-
-def _print_usage(target: Console, report: Report) -> None:
-    from negagen.llm.budget import SPENT
-
-    usage = report.usage
-    if usage is None:
-        return
-    cost = "" if report.price is None else f", {report.price.cost(usage):,.4f} paid"
-    target.print(
-        f"Language model: {usage.asked:,} answers and {usage.cached:,} from the cache, {usage.prompt_tokens:,} +"
-        f" {usage.completion_tokens:,} tokens, {usage.tokens_per_second:,.0f} tokens/s{cost}."
-    )
-    for reason, times in sorted(usage.failures.items()):
-        if reason != SPENT:
-            target.print(f"  failed {times:,} times: {reason}")
-    if rows := sum(times for reason, times in report.counts.reason.items() if reason.endswith(SPENT)):
-        target.print(f"  The budget is spent: {rows:,} captions were left to the rules alone, or asked about in part.")
-
-
-def _unreadable(report: Report) -> str | None:
-    """A warning if answers of the language model could not be read: None would be seen by a negative alone."""
-    read = report.usage.read if report.usage is not None else {}
-    wrong = sum(times for state, times in read.items() if state.startswith("unreadable"))
-    if not wrong:
-        return None
-    return (
-        f"warning: {wrong:,} of {sum(read.values()):,} answers of the language model could not be read. Look at them"
-        " with `negagen answers OUTPUT.llm.sqlite --unreadable`."
-    )
-
-
-def _all_useless(report: Report) -> str:
-    """What to say of a language model that was asked, and of which nothing could be used; else ""."""
-    usage = report.usage
-    if usage is None or any(times for state, times in usage.read.items() if not state.startswith("unreadable")):
-        return ""
-    from negagen.llm.budget import SPENT
-
-    failed = {reason: times for reason, times in usage.failures.items() if reason != SPENT}
-    if not usage.read.total() and not failed:
-        return ""
-    most = max(failed, key=lambda reason: failed[reason], default="")
-    because = f" {sum(failed.values()):,} requests failed, most of them so: {most}." if most else ""
-    return f"warning: nothing came of the language model; negatives are by rules alone.{because}"
-
-
-def _what_is_left(target: Path, language_model: LanguageSettings | None) -> str:
-    from negagen.batch.run import parts_folder
-
-    folder = parts_folder(target)
-    parts = len(list(folder.glob("part-*.arrow"))) if folder.is_dir() else 0
-    chat = None if language_model is None or language_model.masked else language_model
-    answers = None if chat is None else chat.cache_beside(target)
-    if not parts and answers is not None and answers.exists():
-        return (
-            f"interrupted before the first part was done; the language model's answers are kept in {answers}.\n"
-            "Run the same command again to go on from them."
-        )
-    if not parts:
-        return "interrupted before the first part was done; nothing was written."
-    return (
-        f"interrupted: {parts} finished parts are kept in {folder}.\n"
-        "Run the same command again to go on from there, or with --resume never to start over."
-    )
 
 
 def _cores() -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from negagen.cli.options import Device
+from negagen.cli.options import Device, names
 
 
 def patch(
@@ -58,7 +58,6 @@ def patch(
     """  # fmt: skip
     from transformers.utils import logging
 
-    from negagen.cli.finetune import names
     from negagen.cli.training import print_measured, watched
     from negagen.train.ending import patch as mix
     from negagen.train.loop import Progress

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from negagen.cli.options import Categories, Pipeline, Rules, Seed, categories_of
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -16,17 +18,10 @@ if TYPE_CHECKING:
 def preview(
     caption: Annotated[str, typer.Argument(help="The caption, in quotes.", show_default=False)],
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=64, help="Negatives to make.")] = 4,
-    seed: Annotated[int, typer.Option(help="Another seed, other negatives.")] = 0,
-    rules: Annotated[
-        list[Path] | None,
-        typer.Option(help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
-    ] = None,
-    categories: Annotated[
-        str | None, typer.Option(help="Only these, e.g. swap_att,replace_obj.", show_default=False)
-    ] = None,
-    pipeline: Annotated[
-        str, typer.Option(help="A spaCy pipeline by name or path, such as en_core_web_sm.")
-    ] = "bundled",
+    seed: Seed = 0,
+    rules: Rules = None,
+    categories: Categories = None,
+    pipeline: Pipeline = "bundled",
     blindness: Annotated[
         Literal["off", "balanced", "strict"],
         typer.Option(help="Off shows the first that pass the checks, else a draw as generate makes it."),
@@ -58,7 +53,7 @@ def preview(
         k=k,
         seed=seed,
         rules=[str(path) for path in rules] if rules else None,
-        categories=[name.strip() for name in categories.split(",")] if categories is not None else None,
+        categories=categories_of(categories),
         pipeline=pipeline,
         explain=rejected or as_json,
         blindness=blindness,

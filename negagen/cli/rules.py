@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from negagen.cli.options import Rules
+
 rules = typer.Typer(
     help="See, check and begin rules.",
     no_args_is_help=True,
@@ -14,15 +16,10 @@ rules = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-_Paths = Annotated[
-    list[Path] | None,
-    typer.Option("--rules", help="Rule file or folder in place of the shipped rules; repeatable.", show_default=False),
-]
-
 
 @rules.command("list")
 def list_rules(
-    paths: _Paths = None,
+    paths: Rules = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """List all rules.
@@ -67,7 +64,7 @@ def list_rules(
 @rules.command()
 def show(
     name: Annotated[str, typer.Argument(help="The rule's name, as in `negagen rules list`.", show_default=False)],
-    paths: _Paths = None,
+    paths: Rules = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Show one rule.

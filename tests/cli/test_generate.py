@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from negagen import Negator
-from negagen.cli.generate import default_output
+from negagen.cli.target import default_output
 from negagen.errors import InputError
 from tests.cli.conftest import Ran
 
