@@ -27,6 +27,7 @@ MOST_SLOTS: Final = 4
 """Slots of a caption that are asked about at most, in one question."""
 
 UNVERIFIED: Final = "no verdict of the language model"
+UNSEEN: Final = "language model: asked without the picture, which cannot be read"
 _SOURCE: Final = "a language model, asked for this span alone"
 _DRAW: Final = key_of("language model")
 _REWORD: Final = key_of("language model, reworded")
@@ -106,7 +107,7 @@ class LanguageProposer:
     def propose(self, cases: Sequence[Case]) -> list[Proposed]:
         """What the model proposes for each case, as far as it passes the checks."""
         drafts = [_Draft(case) for case in cases]
-        asked = [(draft, slot) for draft in drafts for slot in self._slots(draft.case)]
+        asked = [(draft, slot) for draft in drafts for slot in self._slots(draft)]
         said: list[tuple[_Draft, Slot, Proposal]] = []
         answers = dict(self.filler.fill([slot for _, slot in asked]))
         for number, (draft, slot) in enumerate(asked):
@@ -120,10 +121,13 @@ class LanguageProposer:
             self._verify(self.verifier, drafts)
         return [self._proposed(draft) for draft in drafts]
 
-    def _slots(self, case: Case) -> list[Slot]:
-        parse, out = case.parse, list[Slot]()
-        image = _picture(case.image) if self.seeing else None
+    def _slots(self, draft: _Draft) -> list[Slot]:
+        case, out = draft.case, list[Slot]()
+        parse = case.parse
         if case.wanted:
+            image = _picture(case.image) if self.seeing else None
+            if self.seeing and image is None:
+                draft.note = UNSEEN
             stream = case.stream.fork(_DRAW)
             every = [
                 s for s in slots_of(self.lexicon, parse) if self.categories is None or s.category in self.categories
@@ -174,7 +178,7 @@ class LanguageProposer:
 
     def _proposed(self, draft: _Draft) -> Proposed:
         options = [self._option(draft.case.parse, *passed) for passed in draft.passed]
-        options.sort(key=lambda option: (option.last_resort, -option.verdict.weight))
+        options.sort(key=lambda option: -option.verdict.weight)
         return Proposed(
             [option for option in options if option.verdict.kind == "keep"],
             [option for option in options if option.verdict.kind == "positive"],
@@ -184,10 +188,9 @@ class LanguageProposer:
 
     def _option(self, parse: Parse, slot: Slot, made: Candidate, verdict: Verdict) -> Option:
         rule = (REWORDINGS if slot.positive else RULES)[slot.role]
-        strange = not at_home(self.lexicon, parse, made)
-        if strange:
+        if not at_home(self.lexicon, parse, made):
             verdict = replace(verdict, weight=min(verdict.weight, STRANGE))
-        return Option(rule, made, verdict, last_resort=strange, generator=self.generator)
+        return Option(rule, made, verdict, generator=self.generator)
 
     def _text(self, parse: Parse, candidate: Candidate) -> str:
         return realise(self.lexicon, parse, candidate.splices)[1]

@@ -17,7 +17,7 @@ UNKNOWN: Final[Mapping[str, float]] = MappingProxyType({"object": 0.8, "action":
 """The weight, at most, of a negative whose new word the lexicon does not know: nothing says that it contradicts."""
 
 STRANGE: Final = 0.5
-"""The weight, at most, of a negative with a thing where it is not at home, as of what gives itself away."""
+"""The weight, at most, of a negative with a thing where it is not at home: half, as of what gives itself away."""
 
 REWORDED: Final = 0.9
 NEAR: Final = 0.8
@@ -50,7 +50,7 @@ def at_home(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> bool:
     """Whether a new thing is of a kind with what stands there, or captions put it after that verb and preposition.
 
     Rules take nothing else. A model may know better than captions do, or not think at all ("walking in the moose"):
-    what is neither serves where there is nothing else. Of words that the lexicon does not know this cannot be told.
+    what is neither is to weigh less. Of words that the lexicon does not know this cannot be told.
     """
     if candidate.role != "object" or candidate.operation != "replace":
         return True

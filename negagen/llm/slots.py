@@ -6,6 +6,7 @@ replacement of that place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -31,6 +32,9 @@ CATEGORY_OF: Final[Mapping[str, str]] = MappingProxyType(
 
 REWORDED: Final = frozenset(["object", "attribute", "action"])
 """Roles that can be asked for another wording that leaves the caption true."""
+
+WORDS: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*(?: [^\W_]+(?:['’-][^\W_]+)*)*")
+"""What a span and its replacement may consist of."""
 
 _VERB_TAGS: Final = frozenset(["VBZ", "VBP", "VBG"])
 _AUXILIARIES: Final = frozenset(["be", "have", "do"])
@@ -104,12 +108,16 @@ class Filler(Protocol):
 
 
 def slots_of(lexicon: Lexicon, parse: Parse, *, positive: bool = False) -> list[Slot]:
-    """Every slot of a caption, in the order of places, for negatives or for rewordings that leave it true."""
+    """Every slot of a caption, in the order of places, for negatives or for rewordings that leave it true.
+
+    What is not spelt in letters and digits ("</s>", a hidden mark of direction) is no slot.
+    """
     found = [*_objects(parse), *_attributes(parse), *_actions(parse)]
     if positive:
         found = [slot for slot in found if slot.role in REWORDED]
     else:
         found += [*_relations(parse), *_counts(lexicon, parse)]
+    found = [slot for slot in found if WORDS.fullmatch(" ".join(slot.span.split()))]
     found.sort(key=lambda slot: (slot.first, slot.role))
     return [_as_positive(slot) for slot in found] if positive else found
 

@@ -6,7 +6,6 @@ its number or verb form is made to fit, articles and capitals are left to `reali
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -17,7 +16,7 @@ from lemminflect import getAllLemmas
 
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
-from negagen.llm.slots import Proposal, Slot
+from negagen.llm.slots import WORDS, Proposal, Slot
 from negagen.llm.words import compound_of, is_known, is_noun
 from negagen.ops.context import accepts, is_described, number_of, verb_and_preposition
 from negagen.ops.objects import fits_noun
@@ -32,7 +31,6 @@ _MOST_WORDS: Final[Mapping[str, int]] = MappingProxyType(
     {"object": 3, "attribute": 2, "relation": 4, "action": 1, "count": 3}
 )
 _COMMON: Final = 100  # a million words: rarer, and no place can be expected to have it
-_WORDS: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*(?: [^\W_]+(?:['’-][^\W_]+)*)*")
 _LEADING: Final = frozenset("a an the some this that these those his her its their".split())
 _TRIMMED: Final = " \t\"'`“”‘’.,;:*"
 
@@ -98,7 +96,7 @@ def cleaned_text(lexicon: Lexicon, parse: Parse, slot: Slot, proposal: Proposal)
     text = " ".join(proposal.replacement.strip(_TRIMMED).split())
     if len(proposal.replacement) > 4 * MOST_CHARACTERS or "\n" in proposal.replacement.strip():
         return LONG
-    if not text or not _WORDS.fullmatch(text):
+    if not text or not WORDS.fullmatch(text):
         return EMPTY
     words = text.split(" ")
     if slot.role == "object" and words[0].lower() in _LEADING:

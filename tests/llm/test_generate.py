@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from negagen.cli import main
+from negagen.llm.backends.retrying import Policy
 from negagen.realise import apply_edits
 from negagen.types import Edit
 from tests.llm.backends.test_masked import save_masked
@@ -246,22 +248,22 @@ def test_a_model_of_nonsense_alone_ends_the_run(run: Run, serve: Serve, captions
     assert "warning: " in ran.err  # what is kept is read again
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda text: f"Sure!\n```json\n{text}\n```",
-        lambda text: text[:-3],
-        lambda text: text.replace("true}", "true,}"),
-        lambda text: text.replace('"plausible"', '"plausable"'),
-    ],
-)
-def test_answers_that_are_nearly_right_are_read(
-    run: Run, serve: Serve, captions: Path, change: Callable[[str], str]
-) -> None:
-    out, whole = captions.with_name("o.parquet"), captions.with_name("whole.parquet")
-    run("generate", captions, "-o", out, *asked(serve(writing(change)), "--llm-mode", "only"))
-    run("generate", captions, "-o", whole, *asked(serve(write), "--llm-mode", "only"))
-    assert sum(map(len, map(by_model, rows(out)))) > 0.6 * sum(map(len, map(by_model, rows(whole))))
+def test_answers_that_are_nearly_right_are_read(run: Run, serve: Serve, captions: Path) -> None:
+    changes: dict[str, Callable[[str], str]] = {
+        "whole": lambda text: text,
+        "fenced": lambda text: f"Sure!\n```json\n{text}\n```",
+        "cut": lambda text: text[:-3],
+        "comma": lambda text: text.replace("true}", "true,}"),
+        "misspelt": lambda text: text.replace('"plausible"', '"plausable"'),
+    }
+    made: dict[str, int] = {}
+    for name, change in changes.items():
+        out = captions.with_name(f"{name}.parquet")
+        more = ("--llm-mode", "only", "--limit", 24)
+        assert run("generate", captions, "-o", out, *asked(serve(writing(change)), *more)).code == 0
+        made[name] = sum(len(by_model(row)) for row in rows(out))
+    assert made["whole"] > 10
+    assert min(made.values()) > 0.6 * made["whole"], made
 
 
 def test_one_request_that_fails_is_one_row_with_a_reason(run: Run, serve: Serve, captions: Path) -> None:
@@ -271,7 +273,7 @@ def test_one_request_that_fails_is_one_row_with_a_reason(run: Run, serve: Serve,
     assert ran.code == 0, ran.err
     for row in rows(out):
         if "farmer" in row["caption"]:
-            assert "; language model: " in row["reason"], row
+            assert "language model: refused" in row["reason"], row
             assert row["negatives"]
             assert not by_model(row)
         else:
@@ -347,8 +349,14 @@ def test_a_budget_is_kept_and_told(run: Run, serve: Serve, captions: Path) -> No
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    run: Run, serve: Serve, captions: Path, options: tuple[object, ...], message: str
+    run: Run,
+    serve: Serve,
+    captions: Path,
+    options: tuple[object, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("negagen.llm.backends.server.Policy", partial(Policy, first=0.01))
     out = captions.with_name("o.parquet")
     ran = run("generate", captions, "-o", out, *asked(serve(write)), *options)
     assert ran.code == 2
@@ -453,6 +461,7 @@ def test_a_spent_budget_is_not_exceeded_by_first_questions(run: Run, serve: Serv
     assert asked_for["Say yes."] == 1
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_what_is_kept_and_nothing_else(
     serve: Serve, captions: Path, sign: signal.Signals
@@ -494,6 +503,7 @@ def test_pictures_go_along(run: Run, serve: Serve, tmp_path: Path) -> None:
     assert len(seen) == 1
     assert "You see a photo" in json.dumps(seen[0]["messages"][0])
     assert question(seen[0]).startswith(f"Caption: {json.dumps(texts[0])}")
+    assert ["without the picture" in (row["reason"] or "") for row in rows(out)] == [False, True, True]
 
 
 def test_raw_answers_can_be_looked_at(run: Run, serve: Serve, captions: Path) -> None:
@@ -531,12 +541,12 @@ def test_a_masked_model_fills_in(run: Run, captions: Path) -> None:
 
 def test_a_real_model_writes(run: Run, captions: Path, smollm2_folder: Path) -> None:
     out = captions.with_name("o.parquet")
-    more = ("--llm-mode", "only", "--blindness", "off", "--limit", 3, "--k", 1, "--categories", "replace_obj", "--json")
+    more = ("--llm-mode", "only", "--blindness", "off", "--limit", 2, "--k", 1, "--categories", "replace_obj", "--json")
     ran = run("generate", captions, "-o", out, "-q", "--llm", smollm2_folder, *more)
     assert ran.code == 0, ran.err
     usage = json.loads(ran.out)["language_model"]
-    assert usage["asked"] == 4  # one of them the first word
-    assert sum(usage["read"].values()) == 3
+    assert usage["asked"] == 3  # one of them the first word
+    assert sum(usage["read"].values()) == 2
     first = out.read_bytes()
     again = run("generate", captions, "-o", out, "-q", "--overwrite", "--llm", smollm2_folder, *more)
     assert json.loads(again.out)["language_model"]["asked"] == 0

@@ -53,6 +53,8 @@ def test_rewordings_are_asked_for_things_qualities_and_actions_alone() -> None:
         ("A very big dog", "big"),
         ("A bus that has been parked", "has"),
         ("A dog on a red-brick road", "red"),
+        ("A dog on a bench </s> in a park", "/s"),
+        ("A dog\u202e on a bench", "dog\u202e"),  # which would go with the word
     ],
 )
 def test_spans_that_are_left_alone(text: str, never: str) -> None:

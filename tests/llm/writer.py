@@ -10,10 +10,10 @@ from typing import Any
 from tests.llm.faults import Plan, Reply, question, said
 
 WORDS = {
-    "thing": ["zebra", "piano", "ladder", "pumpkin", "statue", "robot", "violin"],
-    "quality": ["purple", "wooden", "striped", "tiny"],
-    "position": ["under", "behind", "above"],
-    "action": ["painting", "carrying", "washing"],
+    "thing": ["zebra", "piano", "man", "dog", "boy", "kite", "bus"],
+    "quality": ["blue", "white", "green", "small"],
+    "position": ["under", "in front of", "next to"],
+    "action": ["holding", "riding", "standing"],
     "number": ["nine", "twelve"],
 }
 """What it writes for each kind of span."""

@@ -52,7 +52,7 @@ def served(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("wb") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as server:
         try:
-            for _ in range(600):
+            for _ in range(1500):
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                     break
@@ -61,8 +61,8 @@ def served(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
                     time.sleep(0.2)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
-            server.terminate()
-            server.wait(20)
+            server.kill()
+            server.wait()
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def test_no_more_is_asked_than_can_be_lost() -> None:
         answers = backend.answers(requests(20))
         for taken in range(1, 6):
             next(answers)
-            time.sleep(0.2)  # a slow disk: the answer is in no file yet
+            time.sleep(0.1)  # a slow disk: the answer is in no file yet
             assert len(server.received) <= taken + 2
         assert len(dict(answers)) == 15
     assert len(server.received) == 20
@@ -140,7 +140,14 @@ def test_what_is_sent() -> None:
 
 
 def test_no_more_than_the_given_number_are_under_way() -> None:
-    _, server = ask(lambda before, body: Reply(body=said("x").body, delay=0.02), requests(20), concurrency=3)
+    together = threading.Barrier(3)
+
+    def plan(before: int, body: dict[str, Any]) -> Reply:
+        if question(body) in ("question 1", "question 2", "question 3"):
+            together.wait(60)  # the first goes alone; these come before any of them is answered
+        return Reply(body=said("x").body, delay=0.005)
+
+    _, server = ask(plan, requests(20), concurrency=3)
     assert server.most == 3
 
 
@@ -209,14 +216,14 @@ def test_a_refused_request_is_not_sent_again(status: int) -> None:
 
 def test_retry_after_holds_all_requests_back() -> None:
     def plan(before: int, body: dict[str, Any]) -> Reply:
-        return limited("0.4") if question(body) == "question 1" and not before else Reply(
+        return limited("0.6") if question(body) == "question 1" and not before else Reply(
             body=said("x").body, delay=0.05
         )  # fmt: skip
 
     found, server = ask(plan, requests(30), concurrency=2)
     assert all(isinstance(result, Answer) for result in found.values())
     gaps = [later - sooner for sooner, later in zip(server.times, server.times[1:], strict=False)]
-    assert max(gaps) > 0.25
+    assert max(gaps) > 0.4
     assert len(server.received) == 31
 
 
@@ -242,17 +249,17 @@ def test_pauses_double_and_are_fixed_by_the_key() -> None:
 
 
 def test_a_slow_answer_and_one_that_drips_end_at_the_time_limit() -> None:
-    for slow in (Reply(body=said("x").body, delay=9), Reply(body=said("x").body, drip=0.1)):
+    for slow in (Reply(body=said("x").body, delay=99), Reply(body=said("x").body, drip=0.5)):
         began = time.monotonic()
         found, server = ask(
             lambda before, body, slow=slow: slow if not before else echo(before, body),  # type: ignore[misc]
-            [request("q")], timeout=0.3,
+            [request("q")], timeout=1.0,
         )  # fmt: skip
         assert isinstance(found[0], Answer)
-        assert server.asked() == {"q": 2}
-        assert time.monotonic() - began < 6
-    found, _ = ask(lambda before, body: Reply(body=b"", delay=0.4), [request()], timeout=0.1, policy=Policy(2, 0.01))
-    assert found[0] == Failure("no answer within 0.1 s, 2 attempts")
+        assert server.asked()["q"] >= 2
+        assert time.monotonic() - began < 60
+    found, _ = ask(lambda before, body: Reply(body=b"", delay=99), [request()], timeout=0.5, policy=Policy(2, 0.01))
+    assert found[0] == Failure("no answer within 0.5 s, 2 attempts")
 
 
 @pytest.mark.parametrize(
@@ -539,17 +546,16 @@ def test_leaving_the_iterator_cuts_what_is_under_way() -> None:
         iterator = backend.answers(requests(100))
         next(iterator)
         iterator.close()  # type: ignore[attr-defined]
-        came = len(server.received)
-        assert came < 20
         time.sleep(0.2)
-        assert len(server.received) == came
         assert isinstance(dict(backend.answers([request()]))[0], Answer)
-        assert len(server.received) == came + 1
+        assert server.asked()[CAPTION] == 1
+        assert len(server.received) <= 4  # that one, and those that were under way
         backend.close()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_it() -> None:
-    with FaultyServer(lambda before, body: Reply(body=said("x").body, delay=9)) as server:
+    with FaultyServer(lambda before, body: Reply(body=said("x").body, delay=99)) as server:
         backend = ServerBackend("m", server.url, concurrency=2)
         timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
         began = time.monotonic()
@@ -558,7 +564,7 @@ def test_an_interrupt_ends_it() -> None:
             list(backend.answers(requests(100)))
         backend.close()
         timer.join()
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 60
         assert len(server.received) <= 4
 
 
