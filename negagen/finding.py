@@ -9,7 +9,7 @@ from typing import Final
 from rapidfuzz.distance import Levenshtein
 
 from negagen.balance.blinder import Gathered, Option
-from negagen.checks import KEEP, Context, check_surface, context_of, judge
+from negagen.checks import KEEP, UNLIKELY, Context, check_surface, context_of, is_unlikely, judge
 from negagen.checks.surface import fold
 from negagen.lexicon import Lexicon
 from negagen.realise import realise
@@ -78,8 +78,12 @@ class Finder:
         return Found(parse, context_of(self._lexicon, parse, siblings), fold(parse.text))
 
     def take(self, found: Found, stream: Stream, want: int) -> None:
-        """File the first candidates that pass the checks, categories taking turns, until negatives are `want`."""
+        """File the first candidates that pass the checks, categories taking turns, until negatives are `want`.
+
+        Unlikely ones come last, where there are no others or none of a second category.
+        """
         parse, context = found.parse, found.context
+        unlikely: list[Option] = []
         turns: Iterable[Turn] = self._schedule.turns(parse, stream)
         while turns:
             remaining = []
@@ -88,12 +92,24 @@ class Finder:
                     verdict = judge(parse, candidate, context)
                     if verdict.kind == "reject":
                         found.rejected.append(self._rejection(parse, active.rule, candidate, verdict.reason))
+                    elif verdict.kind == "keep" and is_unlikely(parse, candidate, context):
+                        unlikely.append(Option(active.rule, candidate, verdict))
                     elif self.file(found, Option(active.rule, candidate, verdict), {}):
                         remaining.append(turn)
                         break
                 if len(found.negatives) == want:
-                    return
-            turns = remaining
+                    break
+            turns = remaining if len(found.negatives) < want else ()
+        kinds = {negative.category for negative in found.negatives}
+        others = [option for option in unlikely if option.rule.category not in kinds]
+        if len(kinds) == 1 and len(found.negatives) == want > 1 and others:
+            found.negatives.pop()  # of two kinds where the caption allows it
+            unlikely = others
+        for option in unlikely:
+            if len(found.negatives) < want:
+                self.file(found, option, {})
+            else:
+                found.rejected.append(self._rejection(parse, option.rule, option.candidate, UNLIKELY))
 
     def gather(self, found: Found, stream: Stream, most: int) -> list[Option]:
         """Up to `most` candidates that pass the checks, categories taking turns; positives among them are filed."""
@@ -136,7 +152,7 @@ class Finder:
                     if verdict.kind == "positive":
                         positives.append(option)
                         continue
-                    options.append(option)
+                    options.append(option._replace(unlikely=is_unlikely(parse, candidate, context)))
                     if active.rule.category not in _ONE_SIDED:
                         remaining.append(turn)
                     break
@@ -170,7 +186,7 @@ class Finder:
 
     def file(self, found: Found, option: Option, scores: Mapping[str, float]) -> bool:
         """Realise an option and file it; whether a negative came of it."""
-        rule, candidate, verdict, _, generator = option
+        rule, candidate, verdict, generator = option.rule, option.candidate, option.verdict, option.generator
         parse = found.parse
         edits, text = _realised(self._lexicon, parse, candidate)
         surface = check_surface(found.folded, text, found.context)

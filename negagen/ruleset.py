@@ -31,6 +31,7 @@ class Target(BaseModel):
     families: tuple[str, ...] = ()
     relations: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    across: tuple[str, ...] = ()
     pattern: tuple[dict[str, Any], ...] = ()
 
 

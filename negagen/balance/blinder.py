@@ -21,12 +21,13 @@ from negagen.ruleset import Rule
 from negagen.types import Candidate, Parse, Verdict
 
 _LAST_RESORT: Final = -6.0  # nats
+_UNLIKELY: Final = -4.0
 
 
 class Option(NamedTuple):
     """A candidate that passed the checks, with its rule and verdict, and who made it.
 
-    One of the `last_resort` is known to give itself away.
+    One of the `last_resort` is known to give itself away; an `unlikely` one is false, and odd in its caption.
     """
 
     rule: Rule
@@ -34,6 +35,7 @@ class Option(NamedTuple):
     verdict: Verdict
     last_resort: bool = False
     generator: str = "rules"
+    unlikely: bool = False
 
 
 class Choice(NamedTuple):
@@ -170,8 +172,11 @@ class Blinder:
 
     def _share(self, batch: Sequence[Gathered], pool: Pool) -> NDArray[np.int64]:
         """Log weights of the options before the tilt, in nats / SCALE: int64 [N]."""
-        last = np.array([option.last_resort for caption in batch for option in caption.options], np.int64)
-        return crowding(pool, self.prior) + last * round(_LAST_RESORT * SCALE)
+        options = [option for caption in batch for option in caption.options]
+        last = np.array([option.last_resort for option in options], np.int64)
+        unlikely = np.array([option.unlikely for option in options], np.int64)
+        out = crowding(pool, self.prior) + last * round(_LAST_RESORT * SCALE)
+        return out + unlikely * round(_UNLIKELY * SCALE)
 
 
 __all__ = ["Blinder", "Choice", "Gathered", "Option", "fold_of"]

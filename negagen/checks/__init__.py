@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from negagen.checks.company import UNLIKELY, is_unlikely
 from negagen.checks.context import KEEP, Context, context_of
 from negagen.checks.counts import check_count
 from negagen.checks.lexical import check_lexical
@@ -20,7 +21,7 @@ from negagen.checks.siblings import check_siblings
 from negagen.checks.surface import check_surface
 from negagen.types import Candidate, Parse, Verdict
 
-__all__ = ["KEEP", "Check", "Context", "check_surface", "context_of", "judge"]
+__all__ = ["KEEP", "UNLIKELY", "Check", "Context", "check_surface", "context_of", "is_unlikely", "judge"]
 
 Check = Callable[[Parse, Candidate, Context], Verdict]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from negagen.lexicon import Lexicon
+from negagen.lexicon.company import Beside
 from negagen.types import Parse, Verdict
 
 KEEP: Final = Verdict("keep")
@@ -44,7 +45,8 @@ class Context:
 
     `named` are the lemmas of its phrases and its words, `plain` tells that it has no idioms, units or names that an
     edit might tear, and `taken` holds the folded texts that a further negative must differ from. `siblings` are the
-    parses of the other captions of the same picture; `facts` holds what they say once a check has asked for it.
+    parses of the other captions of the same picture; `facts` holds what they say once a check has asked for it,
+    and `beside` likewise the caption's own words, with their places and what captions name beside them.
     """
 
     lexicon: Lexicon
@@ -53,6 +55,7 @@ class Context:
     taken: set[str] = field(default_factory=set)
     siblings: Sequence[Parse] = ()
     facts: list[SiblingFacts] = field(default_factory=list)
+    beside: list[list[tuple[int, Beside]]] = field(default_factory=list)
 
 
 def context_of(lexicon: Lexicon, parse: Parse, siblings: Sequence[Parse] = ()) -> Context:

@@ -14,6 +14,7 @@ _SYMMETRIC: Final = Verdict("positive", "symmetric relation")
 _MUTUAL: Final = Verdict("reject", "symmetric relation")
 _SHARED: Final = Verdict("reject", "conjuncts may share their attributes")
 _ALIKE: Final = Verdict("reject", "exchanged between things of one name")
+_TWO_KINDS: Final = Verdict("keep", "attributes of two kinds, which each of the things might have", 0.8)
 _WEAK: Final = frozenset(["with", "and", "or", "of", "at", "by", "near", "around", "along", "from", "like", "as"])
 
 
@@ -24,10 +25,12 @@ def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     if not NEGATIONS.isdisjoint(parse.words):
         return DENIED
     left, right = (parse.phrases[site] for site in candidate.sites)
-    if candidate.role == "attribute":
+    if candidate.role in ("attribute", "count"):
         # "a red car and a blue car": the same two cars.
         heads = [{parse.tokens[p.head].lemma, *p.lemma.split(" ")} for p in (left, right)]
-        return _ALIKE if heads[0] & heads[1] or "one" in heads[0] | heads[1] else KEEP
+        if heads[0] & heads[1] or "one" in heads[0] | heads[1]:
+            return _ALIKE
+        return _of_one_kind(candidate, left, right, context)
     relation = parse.relations[candidate.relation]
     if relation.kind == "coordination":
         return _conjuncts(parse, candidate, left, right)
@@ -38,6 +41,15 @@ def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdi
         alone = relation.verb < 0 and _isolated(parse, candidate)
         return _SYMMETRIC if alone else _MUTUAL
     return KEEP
+
+
+def _of_one_kind(candidate: Candidate, left: Phrase, right: Phrase, context: Context) -> Verdict:
+    """Judge counts of what may be the same things, and attributes of which each thing may have both."""
+    if candidate.role == "count":
+        near = left.entry is None or right.lemma in left.entry.excluded
+        return _ALIKE if near or right.entry is None or left.lemma in right.entry.excluded else KEEP
+    one, other = context.lexicon.attribute(candidate.old), context.lexicon.attribute(candidate.new)
+    return _TWO_KINDS if one is not None and other is not None and one.names.isdisjoint(other.names) else KEEP
 
 
 def _conjuncts(parse: Parse, candidate: Candidate, left: Phrase, right: Phrase) -> Verdict:

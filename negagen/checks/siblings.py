@@ -109,6 +109,8 @@ def _swap(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingFa
         return verdict if verdict is not KEEP else _attribute(
             parse, right, candidate.new, candidate.old, lexicon, facts
         )  # fmt: skip
+    if candidate.role == "count":
+        return _exchanged(parse, candidate, lexicon, facts)
     relation = parse.relations[candidate.relation]
     verb = parse.tokens[relation.verb].lemma if relation.verb >= 0 else ""
     subject, thing = parse.phrases[relation.subject].lemma, parse.phrases[relation.object].lemma
@@ -119,11 +121,23 @@ def _swap(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingFa
     return KEEP
 
 
+def _exchanged(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingFacts) -> Verdict:
+    """Of two exchanged counts the one that grew makes the text false: a smaller one holds anyway."""
+    (left, right), old, new = candidate.sites, lexicon.number(candidate.old), lexicon.number(candidate.new)
+    if old is not None and new is not None and new.low > old.low:
+        return _count_of(parse, left, candidate.old, candidate.new, lexicon, facts)
+    return _count_of(parse, right, candidate.new, candidate.old, lexicon, facts)
+
+
 def _count(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingFacts) -> Verdict:
-    old, new = lexicon.number(candidate.old), lexicon.number(candidate.new)
+    return _count_of(parse, candidate.sites[0], candidate.old, candidate.new, lexicon, facts)
+
+
+def _count_of(parse: Parse, site: int, was: str, becomes: str, lexicon: Lexicon, facts: SiblingFacts) -> Verdict:
+    old, new = lexicon.number(was), lexicon.number(becomes)
     if old is None or new is None:
         return KEEP
-    noun = parse.phrases[candidate.sites[0]].lemma
+    noun = parse.phrases[site].lemma
     for low, high, other in facts.counts:
         silent = low <= old.low and old.high <= high  # "dogs" fits two as well as three
         if not silent and low <= new.high and new.low <= high and _alike(lexicon, noun, other):

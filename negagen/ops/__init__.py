@@ -16,6 +16,7 @@ from negagen.ops.add import AddAttribute, AddObject
 from negagen.ops.affirm import Affirm
 from negagen.ops.attributes import ReplaceAttribute
 from negagen.ops.count import ReplaceCount
+from negagen.ops.count_swap import SwapCounts
 from negagen.ops.negate import NegateObject, NegateRelation, NegateVerb
 from negagen.ops.objects import ReplaceObject
 from negagen.ops.paraphrase import ConverseRelation, ReorderConjuncts
@@ -52,6 +53,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Callable[[Rule, Lexicon], Operation]]
         ("swap", "object"): SwapObjects,
         ("swap", "phrase"): SwapPhrases,
         ("swap", "attribute"): SwapAttributes,
+        ("swap", "count"): SwapCounts,
         ("replace", "object"): ReplaceObject,
         ("replace", "attribute"): ReplaceAttribute,
         ("replace", "relation"): ReplaceRelation,

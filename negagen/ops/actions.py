@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _VERBS: Final = re.compile("[VG]")
 _MAX_FITTING: Final = 50_000
+_UNDER_WAY: Final = frozenset(["about", "try", "start", "begin", "prepare", "get", "attempt", "go", "ready"])
 
 
 class ReplaceAction(Replacement):
@@ -43,7 +44,9 @@ class ReplaceAction(Replacement):
         number = next((n for n, relation in enumerate(parse.relations) if relation.verb == place), -1)
         if self._own:
             choices, cumulative = self._own.get(token.lemma, NOTHING)
-        elif token.entry is None or any(p.start <= place < p.stop for p in parse.phrases):
+        elif (
+            token.entry is None or any(p.start <= place < p.stop for p in parse.phrases) or _only_possible(parse, place)
+        ):
             return ()
         else:
             sense = self._sense(parse, place, number, token.entry)
@@ -82,3 +85,11 @@ class ReplaceAction(Replacement):
             if not self._selection.allows(new, preposition, parse.phrases[relation.object].lemma):
                 return ()
         return () if text is None else (Splice(site.start, site.stop, text),)
+
+
+def _only_possible(parse: Parse, index: int) -> bool:
+    """Whether the verb is of something that could be done and that nobody does: "a seat where people can sit"."""
+    before = parse.tokens[index - 1] if index else None
+    if before is None or before.tag not in ("TO", "MD"):
+        return False
+    return before.tag == "MD" or index < 2 or parse.tokens[index - 2].lemma not in _UNDER_WAY

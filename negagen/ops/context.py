@@ -55,6 +55,12 @@ def accepts(parse: Parse, number: int, new: Entry) -> bool:
         attribute = parse.tokens[index].attribute
         if attribute is not None and _can_be(old, attribute) and not _can_be(new, attribute):
             return False
+    return does(parse, number, new)
+
+
+def does(parse: Parse, number: int, new: Entry) -> bool:
+    """Whether `new` can do what the phrase does, so far as that can be said of the phrase itself."""
+    old = parse.phrases[number].entry
     for relation in parse.relations:
         if relation.subject == number and relation.verb >= 0:
             verb = parse.tokens[relation.verb].entry

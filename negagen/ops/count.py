@@ -38,8 +38,8 @@ class ReplaceCount(Replacement):
         return [n for n, phrase in enumerate(parse.phrases) if phrase.quantity >= 0 or phrase.determiner >= 0]
 
     def _sites(self, parse: Parse, place: int) -> tuple[Site, ...]:
-        found = self._count(parse, parse.phrases[place])
-        if found is None or self._shares_one(parse, place):
+        found = self.counted(parse, place)
+        if found is None or self.shares_one(parse, place):
             return ()
         index, entry = found
         choices, cumulative = (
@@ -48,8 +48,11 @@ class ReplaceCount(Replacement):
         stop = parse.units[index][0] if index in parse.units else index + 1
         return (Site(index, stop, entry.word, choices, cumulative, place),) if choices else ()
 
-    def _count(self, parse: Parse, phrase: Phrase) -> tuple[int, NumberEntry] | None:
-        """The phrase's number, or the article that stands for one, with the token where it is."""
+    def counted(self, parse: Parse, place: int) -> tuple[int, NumberEntry] | None:
+        """The number of phrase `place`, or the article that stands for one, with the token where it is; None where it
+        cannot be another.
+        """
+        phrase = parse.phrases[place]
         head = parse.tokens[phrase.head]
         if head.code != "N" or phrase.entry is None or not phrase.entry.countable or phrase.entry.scene:
             return None
@@ -67,10 +70,11 @@ class ReplaceCount(Replacement):
             return None
         return (index, entry) if entry is not None else None
 
-    def _shares_one(self, parse: Parse, number: int) -> bool:
-        """Whether the phrase's things would have to share one thing: "six women in a coat"."""
+    def shares_one(self, parse: Parse, number: int, but: int = -1) -> bool:
+        """Whether the phrase's things would have to share one thing, phrase `but` aside: "six women in a coat"."""
         return any(
             relation.subject == number
+            and relation.object != but
             and relation.kind != "coordination"
             and not (thing := parse.phrases[relation.object]).plural
             and thing.determiner >= 0
@@ -92,11 +96,20 @@ class ReplaceCount(Replacement):
         return SINGULAR_PRONOUNS.isdisjoint(parse.words)
 
     def _splices(self, parse: Parse, site: Site, new: str) -> tuple[Splice, ...]:
-        phrase = parse.phrases[site.phrase]
         entry = self._lexicon.number(new)
-        plural = entry is None or entry.plural
-        splices = [Splice(site.start, site.stop, new)]
-        verb = agreement(self._lexicon, parse, site.phrase, plural=plural)
+        return self.respelt(parse, site.phrase, site.start, new, plural=entry is None or entry.plural)
+
+    def respelt(
+        self, parse: Parse, number: int, index: int, new: str, *, plural: bool, agrees: bool = True
+    ) -> tuple[Splice, ...]:
+        """The splices that put `new` in the place of the count at token `index`; empty where a form is missing.
+
+        Unless it `agrees`, the verb stays as it is.
+        """
+        phrase = parse.phrases[number]
+        stop = parse.units[index][0] if index in parse.units else index + 1
+        splices = [Splice(index, stop, new)]
+        verb = agreement(self._lexicon, parse, number, plural=plural) if agrees else []
         if verb is None:
             return ()
         if plural != phrase.plural:

@@ -111,7 +111,10 @@ class NegateRelation:
 
 
 class NegateObject:
-    """Denies a thing: "with a hat" -> "without a hat", "there is a dog" -> "there is no dog", "wearing no hat"."""
+    """Denies a thing: "with a hat" -> "without a hat", "there is a dog" -> "there is no dog", "wearing no hat".
+
+    Of several things that go with one the last is denied: "with a sink and no mirror".
+    """
 
     needs: ClassVar[Needs] = Needs.NOTHING
 
@@ -148,7 +151,13 @@ class NegateObject:
 
     def _splice(self, parse: Parse, phrase: Phrase) -> Splice | None:
         before = parse.tokens[phrase.start - 1]
+        if before.lower == "and":
+            return self._last(parse, phrase)
         possessed = before.lower == "with" and self._possessed(parse, phrase.start - 2)
+        # "without glasses and a hat" denies the hat as well, or does it not?
+        following = parse.codes[phrase.stop : phrase.stop + 2]
+        if following[:1] in ("A", ",") and following[1:] in tuple("DCJNuA"):
+            return None
         if possessed and phrase.quantity < 0:
             return Splice(phrase.start - 1, phrase.start, "without")
         existential = before.code == "B" and parse.codes[phrase.start - 2 : phrase.start - 1] == "O"
@@ -158,6 +167,21 @@ class NegateObject:
             article = phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in ("a", "an", "some")
             return Splice(phrase.determiner, phrase.determiner + 1, "no") if article else None
         return self._vague(parse, phrase) if phrase.determiner < 0 else None
+
+    def _last(self, parse: Parse, phrase: Phrase) -> Splice | None:
+        """ "with a sink, a tub and no mirror": of several things the last one is denied, and it alone."""
+        number = parse.phrases.index(phrase)
+        while joined := [r for r in parse.relations if r.object == number and r.kind == "coordination"]:
+            number = joined[0].subject
+        first = parse.phrases[number].start
+        if first == phrase.start or not first or parse.tokens[first - 1].lower != "with":
+            return None
+        if phrase.quantity >= 0 or not self._possessed(parse, first - 2):
+            return None
+        if phrase.determiner < 0:
+            return Splice(phrase.start, phrase.start, "no")
+        article = parse.tokens[phrase.determiner].lower in ("a", "an", "some")
+        return Splice(phrase.determiner, phrase.determiner + 1, "no") if article else None
 
     def _vague(self, parse: Parse, phrase: Phrase) -> Splice | None:
         """ "no dogs" for "several dogs"; for "two dogs" it would deny more than was said."""

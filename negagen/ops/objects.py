@@ -9,7 +9,7 @@ from negagen.closed_class import POSSESSIVES
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
 from negagen.ops.context import accepts, is_described, verb_and_preposition
-from negagen.ops.pronouns import pronoun_splices
+from negagen.ops.pronouns import clothes_another_sex, pronoun_splices
 from negagen.ops.replacement import Choices, Replacement, Site
 from negagen.realise import noun_form
 from negagen.types import Parse, Phrase, Relation, Splice
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from negagen.ruleset import Rule
 
 _MAX_PLACES = 20_000
+_WATER = frozenset(["place.water", "water", "wave", "nature.wave"])
+_IN_WATER = frozenset("swim surf wade float dive kayak canoe paddle row snorkel submerge sail bathe bob drown".split())
+_AGED = frozenset(["aged", "age"])
 _AGENTS = {
     "skier": "ski", "surfer": "surf", "skateboarder": "skat", "skater": "skat", "snowboarder": "snowboard",
     "swimmer": "swim", "biker": "bik", "cyclist": "cycl", "rider": "rid", "boarder": "board", "dancer": "danc",
@@ -50,7 +53,7 @@ class ReplaceObject(Replacement):
             return ()  # "a four compartment tray"
         if phrase.stop < len(parse.tokens) and parse.tokens[phrase.stop].lower == "of" and phrase.family != "kitchen":
             return ()  # "a field of grass", but a cup of tea may be a glass of tea
-        if phrase.family == "person" and _bound(parse, phrase):
+        if (phrase.family == "person" and _bound(parse, phrase)) or _qualifies(parse, phrase):
             return ()
         before = next((r for r in parse.relations if r.object == place), None)
         choices, cumulative = self._fitting(parse, phrase, before)
@@ -73,6 +76,7 @@ class ReplaceObject(Replacement):
                 for word, low, high in zip(choices, (0, *cumulative), cumulative, strict=False)
                 if self._selection.allows(verb, preposition, word)
                 and noun_form(self._lexicon, word, plural=plural) is not None
+                and not (verb in _IN_WATER and _leaves_water(phrase.entry, self._lexicon.noun(word)))
             }
             if len(self._known) >= _MAX_PLACES:
                 self._known.clear()
@@ -93,6 +97,8 @@ class ReplaceObject(Replacement):
         if text is None or not (self._own or entry is None or self._stands(parse, site.phrase, entry)):
             return ()
         splice = Splice(site.start, site.stop, text)
+        if clothes_another_sex(parse, site.phrase, new):
+            return ()
         if phrase.family != "person":
             return (splice,)
         pronouns = pronoun_splices(parse, new)
@@ -105,6 +111,24 @@ def _bound(parse: Parse, phrase: Phrase) -> bool:
         return True
     stem = _AGENTS.get(phrase.lemma)
     return stem is not None and any(token.code in "VG" and token.lower.startswith(stem) for token in parse.tokens)
+
+
+def _qualifies(parse: Parse, phrase: Phrase) -> bool:
+    """Whether the noun is less than a thing of its own, or more than its last word says.
+
+    "A rain covered window", "grade school aged children", "a matching mask" that was read as a compound.
+    """
+    following = parse.codes[phrase.stop : phrase.stop + 2]
+    if following[:1] == "E" and following[1:] in tuple("NuJM"):
+        return True
+    inner = [token.lower for token in parse.tokens[phrase.start : phrase.head]]
+    if not _AGED.isdisjoint(inner):
+        return True
+    return phrase.compound and any(token.lower.endswith("ing") for token in parse.tokens[phrase.unit : phrase.head])
+
+
+def _leaves_water(old: Entry, new: Entry | None) -> bool:
+    return not _WATER.isdisjoint(old.names) and new is not None and _WATER.isdisjoint(new.names)
 
 
 def _counted(parse: Parse, phrase: Phrase) -> bool:
@@ -122,7 +146,9 @@ def fits_noun(parse: Parse, phrase: Phrase, entry: Entry) -> bool:
                 return False
         elif determiner in ("", "some", "much") and not entry.mass and not (phrase.entry and phrase.entry.countable):
             return False
-        if determiner == "" and phrase.entry is not None and phrase.entry.countable != entry.countable:
+        old = phrase.entry
+        # "eating cake" is of a mass; "eating donut" is not.
+        if determiner == "" and old and (old.countable != entry.countable or (old.mass and not entry.mass)):
             return False
     if entry.prepositions and phrase.start:
         before = parse.tokens[phrase.start - 1].lower

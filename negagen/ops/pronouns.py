@@ -14,6 +14,9 @@ _FEMININE: Final = frozenset(
     "woman women girl lady female mother mom grandmother grandma wife daughter sister aunt niece queen princess "
     "bride businesswoman policewoman cowgirl waitress actress nun bridesmaid ballerina".split()
 )
+_OF_WOMEN: Final = frozenset(
+    "dress dresses gown gowns skirt skirts bikini bikinis heels blouse tutu tutus sundress pregnant bra leotard".split()
+)
 _TO_FEMININE: Final = {"he": "she", "his": "her", "him": "her", "himself": "herself"}
 _TO_MASCULINE: Final = {"she": "he", "her": "his", "hers": "his", "herself": "himself"}
 
@@ -41,3 +44,16 @@ def pronoun_splices(parse: Parse, new: str) -> list[Splice] | None:
         pronoun = "him" if token.lower == "her" and token.tag == "PRP" else table[token.lower]
         splices.append(Splice(index, index + 1, pronoun))
     return splices
+
+
+def clothes_another_sex(parse: Parse, number: int, new: str) -> bool:
+    """Whether `new` in the place of phrase `number` puts a man into women's clothes.
+
+    A picture may show that, but hardly one that the caption was written for; only where no woman is named.
+    """
+    others = [phrase.lemma for n, phrase in enumerate(parse.phrases) if n != number]
+    if not _FEMININE.isdisjoint(others):
+        return False
+    if new in _MASCULINE:
+        return not _OF_WOMEN.isdisjoint(parse.words)
+    return new in _OF_WOMEN and not _MASCULINE.isdisjoint(others)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from negagen.closed_class import POSSESSIVES
-from negagen.lexicon import Lexicon
+from negagen.lexicon import Entry, Lexicon
 from negagen.ops.attributes import is_bound
-from negagen.ops.context import accepts
+from negagen.ops.context import accepts, does
 from negagen.ops.pronouns import pronoun_splices
 from negagen.realise import agreement, inner_text, noun_form
 from negagen.seeding import Stream
@@ -23,7 +23,7 @@ class SwapObjects:
 
     Each head takes the number of its new place ("two dogs and a cat" -> "two cats and a dog"); attributes stay
     where they are. Which pairs are exchanged is fixed by the relation between them (`target.relations`) and
-    by their families: both animate, or both things of families in `target.families`.
+    by their families: both animate, or both things of one family in `target.families`.
     """
 
     role = "object"
@@ -34,6 +34,7 @@ class SwapObjects:
         self._kinds = frozenset(rule.target.relations)
         self._families = frozenset(rule.target.families)
         self._prepositions = frozenset(rule.target.words)
+        self._across = frozenset(rule.target.across)
         self._except = frozenset(rule.unless.words)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
@@ -44,7 +45,8 @@ class SwapObjects:
                 continue
             p, q = phrases[relation.subject], phrases[relation.object]
             # The cheapest test first: most pairs are of different families.
-            if (p.family == q.family or (p.animate and q.animate)) and self._exchangeable(parse, relation):
+            alike = p.family == q.family or (p.animate and q.animate)
+            if (alike or relation.name in self._across) and self._exchangeable(parse, relation):
                 pairs.append((relation.subject, relation.object, number))
         for left, right, number in stream.shuffled(pairs) if len(pairs) > 1 else pairs:
             splices = self._splices(parse, left, right)
@@ -70,7 +72,8 @@ class SwapObjects:
         of = [i for i in beside if 0 <= i < len(parse.tokens) and parse.tokens[i].lower == "of"]
         if any(parse.codes[i] == "I" for i in of):
             return False
-        if self.role == "object" and not (accepts(parse, left, q.entry) and accepts(parse, right, p.entry)):
+        fits = accepts if self.role == "object" else does
+        if not (fits(parse, left, q.entry) and fits(parse, right, p.entry)):
             return False
         if p.animate and q.animate:
             return relation.verb < 0 or relation.object == left + 1
@@ -80,7 +83,9 @@ class SwapObjects:
         governed = relation.kind != "coordination" and any(
             other.object == left and other.kind != "coordination" for other in parse.relations
         )
-        return not governed and p.family == q.family and p.family in self._families
+        if governed or p.family not in self._families or q.family not in self._families:
+            return False
+        return p.family == q.family or (relation.verb < 0 and relation.name in self._across and _faces(relation, p, q))
 
     def _splices(self, parse: Parse, left: int, right: int) -> tuple[Splice, ...]:
         p, q = parse.phrases[left], parse.phrases[right]
@@ -101,6 +106,16 @@ class SwapObjects:
             return None
         form = noun_form(self._lexicon, moved.lemma, plural=place.plural)
         return form if form is not None and self._lexicon.frequency(form.rpartition(" ")[2]) else None
+
+
+def _faces(relation: Relation, p: Phrase, q: Phrase) -> bool:
+    """Whether the two may stand one behind the other either way, and do not both stand before one another.
+
+    A man in front of a laptop has it in front of him.
+    """
+    if any(phrase.entry is None or phrase.entry.scene for phrase in (p, q)):
+        return False
+    return relation.name == "behind" or not (p.animate or q.animate)
 
 
 class SwapPhrases(SwapObjects):
@@ -143,8 +158,8 @@ def _with_pronouns(parse: Parse, left: int, right: int, splices: list[Splice]) -
 class SwapAttributes:
     """Exchanges attributes of one class between two phrases: "a red car and a blue bus" -> "a blue car and a red bus".
 
-    Attributes of different classes are left alone: a small wooden table and a large vase may well be a large
-    wooden table as well.
+    Attributes of different classes are left alone, since a small wooden table and a large vase may well be a large
+    wooden table as well; but for those of `target.classes`, of which a thing has one that is named: colour or material.
     """
 
     role = "attribute"
@@ -153,6 +168,7 @@ class SwapAttributes:
     def __init__(self, rule: Rule, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._except = frozenset(rule.unless.words)
+        self._mixed = frozenset(rule.target.classes)
 
     def propose(self, parse: Parse, stream: Stream) -> Iterator[Candidate]:
         found = [
@@ -189,6 +205,18 @@ class SwapAttributes:
                 return False
         p, q = parse.phrases[first[0]].entry, parse.phrases[second[0]].entry
         moved = {sense.classes for sense in a.senses if sense.replacements and sense.suits(p) and sense.suits(q)}
-        return any(
-            sense.classes in moved for sense in b.senses if sense.replacements and sense.suits(p) and sense.suits(q)
-        )
+        to = {sense.classes for sense in b.senses if sense.replacements and sense.suits(p) and sense.suits(q)}
+        if not moved.isdisjoint(to):
+            return True
+        one, other = (_families(entry, p) & _families(entry, q) & self._mixed for entry in (a, b))
+        return bool(one and other) and one.isdisjoint(other)
+
+
+def _families(attribute: Entry, noun: Entry | None) -> frozenset[str]:
+    """What the attribute may tell of the noun: "colour", "material"."""
+    return frozenset(
+        name.partition(".")[0]
+        for sense in attribute.senses
+        if sense.replacements and sense.suits(noun)
+        for name in sense.classes
+    )

@@ -51,3 +51,9 @@ def test_a_rules_own_words() -> None:
     rule = rule_of("replace", "action", "replace_rel", words={"carry": ("hide", "drop")})
     assert texts(rule, "A man carries a bag") == {"A man hides a bag", "A man drops a bag"}
     assert texts(rule, "A man carrying a bag") == {"A man hiding a bag", "A man dropping a bag"}
+
+
+def test_what_only_could_be_done_is_left_alone() -> None:
+    assert texts(RULE, "A bench where a girl can sit") == set()
+    assert texts(RULE, "A bench for people to sit on") == set()
+    assert texts(RULE, "A bench where a girl sits")

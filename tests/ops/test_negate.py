@@ -74,3 +74,9 @@ def test_a_place_is_denied() -> None:
 )
 def test_no_place_to_deny(caption: str) -> None:
     assert texts("negate-place", caption, 8) == set()
+
+
+def test_of_several_things_the_last_is_denied() -> None:
+    assert texts("negate-object", "A desk with a lamp, a pen and a clock") == {"A desk with a lamp, a pen and no clock"}
+    assert texts("negate-object", "A shelf with cups and bowls") == {"A shelf with cups and no bowls"}
+    assert texts("negate-object", "A shelf with cups and two bowls") == set()

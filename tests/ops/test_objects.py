@@ -82,3 +82,31 @@ def test_a_rules_own_words_take_the_number_of_the_place() -> None:
     assert texts(rule, "Two goats beside a dog") == {"Two oxen beside a dog", "Two alpacas beside a dog"}
     assert texts(rule, "A goat beside a dog") == {"An ox beside a dog", "An alpaca beside a dog"}
     assert texts(rule, "A cow beside a dog") == set()
+
+
+@pytest.mark.parametrize(
+    ("caption", "never"),
+    [
+        ("A window covered by a rain streaked pane", "rain"),  # what streaked it is no thing of its own
+        ("Preschool aged girls", "girls"),
+        ("A girl in a matching mask", "mask"),
+    ],
+)
+def test_half_of_what_is_said_is_left_alone(caption: str, never: str) -> None:
+    assert all(never in text for text in texts(RULE, caption))
+
+
+def test_a_mass_stays_a_mass() -> None:
+    assert not {"A girl eating sandwich", "A girl eating donut"} & texts(RULE, "A girl eating cake")
+
+
+def test_what_is_done_there_can_be_done_there() -> None:
+    made = texts(RULE, "A girl swimming in a pool")
+    assert not {"A girl swimming in a field", "A girl swimming in a street"} & made
+    assert {text for text in made if text.startswith("A girl")}
+
+
+def test_who_wears_what() -> None:
+    assert not {"A man in a skirt", "A boy in a skirt"} & texts(RULE, "A woman in a skirt")
+    assert not {"A man in a dress", "A man in a gown"} & texts(RULE, "A man in a suit")
+    assert "A woman in a dress" in texts(RULE, "A woman in a suit")

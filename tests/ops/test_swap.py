@@ -17,11 +17,18 @@ from tests.ops.proposals import assert_fluent, candidates, texts
         ("swap-objects", "A traffic light behind a fire hydrant", "A fire hydrant behind a traffic light"),
         ("swap-phrases", "A tall lamp behind two small chairs", "Two small chairs behind a tall lamp"),
         ("swap-phrases", "Two cars are behind a truck", "A truck is behind two cars"),
+        ("swap-phrases", "A red van in front of a wooden shed", "A wooden shed in front of a red van"),
+        ("swap-phrases", "A goat behind a fence", "A fence behind a goat"),
         ("swap-roles", "A goat follows two ducks", "Two ducks follow a goat"),
         ("swap-roles", "Two boys chase a goose", "A goose chases two boys"),
         ("swap-roles", "The men are pulling a cow.", "A cow is pulling the men."),
         ("swap-roles", "An old woman pushing a girl", "A girl pushing an old woman"),
         ("swap-attributes", "A pink vase beside a green bowl", "A green vase beside a pink bowl"),
+        ("swap-attributes", "A green bowl on a wooden shelf", "A wooden bowl on a green shelf"),
+        ("swap-attributes", "A striped rug below a pink lamp", "A pink rug below a striped lamp"),
+        ("swap-counts", "Two goats and a duck are in a barn", "A goat and two ducks are in a barn"),
+        ("swap-counts", "Three girls are feeding two ducks", "Two girls are feeding three ducks"),
+        ("swap-counts", "A girl is feeding four old geese", "Four girls are feeding an old goose"),
         ("swap-attributes", "An orange kite above a blue boat", "A blue kite above an orange boat"),
     ],
 )
@@ -37,6 +44,14 @@ def test_places_are_changed(rule: str, caption: str, made: str) -> None:
         ("swap-objects", "A man on a bus"),
         ("swap-objects", "A girl's cat behind a dog"),
         ("swap-phrases", "A cup next to a bowl"),
+        ("swap-phrases", "A girl in front of a laptop"),  # which is in front of her, too
+        ("swap-phrases", "A goat standing behind a fence"),  # a fence does not stand
+        ("swap-attributes", "A small bowl on a green shelf"),  # size and colour may hold of both
+        ("swap-counts", "Two goats and two ducks"),
+        ("swap-counts", "Two goats and several ducks"),
+        ("swap-counts", "Two girls with their duck"),
+        ("swap-counts", "Two goats look at each other beside a duck"),
+        ("swap-counts", "Two ducks and a girl in a hat"),  # two girls do not share one hat
         ("swap-roles", "A boy hugging a goat"),
         ("swap-roles", "A boy feeding his goat"),  # whose goat would it be?
         ("swap-roles", "He carries a boy"),
