@@ -1,130 +1,205 @@
-"""The whole way in about a minute on a CPU: draw, generate negatives, fine-tune with and without them, measure.
+"""What negatives do, in a minute and a half of two cores: draw, generate, fine-tune without and with them, evaluate.
 
     python -m examples.scenes.demo
-    python -m examples.scenes.demo --steps 800 --recipe negclip --output out/demo
+    python -m examples.scenes.demo --seed 1 --recipe negclip --output out/demo
 
-The model it starts from, `examples/scenes/tiny`, was made by `examples.scenes.pretrain` without negatives: it finds
-pictures by their captions, and does not tell "a cup on a book" from "a cup behind a book". The scores are computed on
-scenes that no model saw, with captions whose truth is known; the likelier of two texts is true as often as not, so that
-reading without looking gives 50%. A minute is too short for large differences: docs/scenes.md has the experiment.
+Each step is a command that is printed before it runs. The model it starts from, `examples/scenes/tiny`, was made by
+`examples.scenes.pretrain` without negatives. Both runs have the same start, pictures, captions, steps and seed, and
+small batches, of which captions alone teach little of what is whose. They are measured on scenes that no model saw, by
+captions whose truth is known. docs/scenes.md says what is asked and what several seeds gave.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.parquet as pq
-import torch
-from transformers.utils import logging
-
-from examples.scenes.asking import make_exam, training_captions
-from examples.scenes.encode import Questions, load
-from examples.scenes.make import table
-from negagen.data import Inputs
-from negagen.train.loop import Job, Progress, finetune
-from negagen.train.recipe import load_recipe
 
 BASE: Final = Path(__file__).parent / "tiny"
 SIDE: Final = 80
-# Title, and the keys that lead to the score.
-SHOWN: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("which look is whose (swap_att)", ("accuracy", "swap_att")),
-    ("which thing is where (swap_obj)", ("accuracy", "swap_obj")),
-    ("one word wrong: thing (replace_obj)", ("accuracy", "replace_obj")),
-    ("one word wrong: look (replace_att)", ("accuracy", "replace_att")),
-    ("one word wrong: on, under, in (replace_rel)", ("accuracy", "replace_rel")),
-    ("one word wrong: number (replace_count)", ("accuracy", "replace_count")),
-    ("looks never seen on that thing (held out)", ("held_out",)),
-    ("both wordings above the false one", ("consistent_mean",)),
-    ("retrieval, R@1 of 200 pictures", ("retrieval",)),
+# Of swaps only, and of rewordings that stay true, so that what is edited does not give away what is false.
+CATEGORIES: Final = "swap_att,swap_obj,swap_role,paraphrase"
+ALPHA: Final = "0.6"  # CLoVe's (arXiv 2402.15021)
+MODELS: Final = ("before", "without", "with", "without-patched", "with-patched")
+# Title, benchmark, category (None: the headline).
+ROWS: Final[tuple[tuple[str, str, str | None], ...]] = (
+    ("looks or things changed places", "swaps", None),
+    ("  which look is whose (swap_att)", "swaps", "swap_att"),
+    ("  the same, looks never seen so", "swaps", "held_out_swap_att"),
+    ("  which thing is where (swap_obj)", "swaps", "swap_obj"),
+    ("one word is another: no such negatives", "words", None),
+    ("retrieval, R@1", "retrieval", None),
 )
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=int, default=4000)
-    parser.add_argument("--steps", type=int, default=120)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--images", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", default="1e-3", help="of learning")
     parser.add_argument("--recipe", default="negagen")
+    parser.add_argument("--seed", type=int, default=0, help="of both fine-tunings")
+    parser.add_argument("--each", type=int, default=400, help="probes a category")
+    parser.add_argument("--retrieval", type=int, default=400, help="pictures to retrieve among")
+    parser.add_argument("--split", choices=["tune", "test"], default="test", help="part of the world to measure on")
     parser.add_argument("--output", type=Path, default=Path("out/demo"))
     given = parser.parse_args()
     began = time.monotonic()
-    torch.set_num_threads(1)  # such small tensors gain little by more, and lose much where cores are shared
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    shutil.rmtree(given.output, ignore_errors=True)
-    given.output.mkdir(parents=True)
+    out: Path = given.output
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    base = os.path.relpath(BASE)
 
-    # A part of the world that the model was not trained on, and negatives of its captions.
-    scenes, negatives = given.output / "scenes.parquet", given.output / "negatives.parquet"
-    pq.write_table(table(given.images, start=2_000_000, siblings=1, side=SIDE), scenes, compression="zstd")
-    print(f"{given.images} pictures with a caption each: {scenes}")
-    command = [sys.executable, "-m", "negagen", "generate", str(scenes), "-o", str(negatives), "--quiet"]
-    subprocess.run(command, check=True)
-    row = pq.read_table(negatives, columns=["caption", "negatives"]).slice(0, 1).to_pylist()[0]
-    print(f"negatives: {negatives}\n  {row['caption']}")
+    _run("A part of the world that the model was not trained on: pictures with two captions each.", [
+        "python", "-m", "examples.scenes.make", "--images", str(given.images), "--start", "2000000", "--siblings", "2",
+        "--side", str(SIDE), "-o", str(out / "scenes.parquet"),
+    ])  # fmt: skip
+    _run("Negatives of the captions: two looks, or two things, change places.", [
+        "negagen", "generate", str(out / "scenes.parquet"), "-o", str(out / "negatives.parquet"),
+        "--categories", CATEGORIES, "--quiet",
+    ])  # fmt: skip
+    _example(out / "negatives.parquet")
+    _run("What the models are asked, about other pictures; not made by negagen.", [
+        "python", "-m", "examples.scenes.benchmark", "--each", str(given.each), "--retrieval",
+        str(given.retrieval), "--split", given.split, "--side", str(SIDE), "-o", str(out / "held-out"),
+    ])  # fmt: skip
+    shared = [
+        "--model", base, "--seed", str(given.seed), "--held-out", "0", "--workers", "1", "--device", "cpu",
+        "--cache", str(out / "cache"), "--quiet", *_settings(given),
+    ]  # fmt: skip
+    tuned = [
+        ["negagen", "finetune", str(out / "negatives.parquet"), "-r", recipe, "-o", str(out / name), *shared, *own]
+        for name, recipe, own in (("without", "clip", []), ("with", given.recipe, ["--set", "batch.negatives=1"]))
+    ]
+    _run(f"The same {given.steps} steps without negatives and with them, side by side.", *tuned)
+    patched = [
+        [
+            "negagen",
+            "patch",
+            base,
+            str(out / name / "model"),
+            "--alpha",
+            ALPHA,
+            "-o",
+            f"{out / name}-patched",
+            "--quiet",
+        ]
+        for name in ("without", "with")
+    ]
+    _run("Both mixed with the model before, which gives back what was forgotten.", *patched)
+    places = {name: out / name / "model" for name in ("without", "with")}
+    places |= {f"{name}-patched": out / f"{name}-patched" for name in ("without", "with")}
+    _run("All of them measured.", [
+        "negagen", "evaluate", *(f"{name}={place}" for name, place in places.items()), f"before={base}",
+        "-b", ",".join(f"{kind}:{out / 'held-out' / name}.parquet" for kind, name in (
+            ("generic", "swaps"), ("generic", "words"), ("retrieval", "retrieval"),
+        )),
+        "--no-cache", "--json", str(out / "report.json"), "--html", str(out / "report.html"),
+    ])  # fmt: skip
+    print(summary(json.loads((out / "report.json").read_text(encoding="utf-8"))))
+    print(f"\n{time.monotonic() - began:.0f} s. The page: {out / 'report.html'}; more: docs/scenes.md")
+
+
+def _settings(given: argparse.Namespace) -> list[str]:
+    """Keys of both recipes that are other than published, for a small model and a short run."""
+    keys = {
+        "batch.size": given.batch, "optimizer.steps": given.steps, "optimizer.lr": given.rate, "optimizer.warmup": 20,
+        "model.precision": "fp32", "patching.alpha": "none",
+    }  # fmt: skip
+    return [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
+
+
+def _run(about: str, *commands: Sequence[str]) -> None:
+    """Says what is done, shows the commands and runs them, all at once. Ends the program if one of them fails."""
+    print(f"\n{about}")
+    for command in commands:
+        print(f"$ {shlex.join(command)}", flush=True)
+    # One thread each: such small tensors gain little by more, and the figures do not depend on the number of cores.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    running = [subprocess.Popen(_executable(command), env=environment) for command in commands]
+    failed = [code for code in [process.wait() for process in running] if code]
+    if failed:
+        sys.exit(failed[0])
+
+
+def _executable(command: Sequence[str]) -> list[str]:
+    """The same by this interpreter, whatever is on the path."""
+    module = ["-m", "negagen"] if command[0] == "negagen" else []
+    return [sys.executable, *module, *command[1:]]
+
+
+def _example(negatives: Path) -> None:
+    rows = pq.read_table(negatives, columns=["caption", "negatives"]).to_pylist()
+    row = next(row for row in rows if row["negatives"])
+    print(f"  {row['caption']}")
     for negative in row["negatives"]:
         print(f"  not: {negative['text']}  ({negative['rule']})")
-
-    # The same steps on the same pictures and captions, without negatives and with them.
-    models = {"before": BASE}
-    for name in ("clip", given.recipe):
-        print(f"fine-tuning with recipe {name}: {given.steps} steps ...", flush=True)
-        models[name] = _tuned(name, negatives, given)
-
-    exam = make_exam(training_captions(1500), each=160, retrieval=200, portraits=1, side=SIDE)
-    scores = {}
-    for name, folder in models.items():
-        model, tokenizer = load(folder)
-        scores[name] = Questions.of(exam, tokenizer).ask(model)
-    print()
-    print(_table(scores))
-    print("\nSo short a run moves little, and a few points are chance: it shows the way, not the gain.")
-    took = time.monotonic() - began
-    print(f"\n{took:.0f} s. docs/scenes.md has the whole experiment.")
+    count = sum(len(row["negatives"]) for row in rows)
+    print(f"  {count:,} negatives of {sum(bool(row['negatives']) for row in rows):,} captions among {len(rows):,}")
 
 
-def _tuned(recipe: str, negatives: Path, given: argparse.Namespace) -> Path:
-    """Where the tuned model lies."""
-    settings = {
-        "optimizer.steps": str(given.steps), "optimizer.lr": "3e-4", "optimizer.warmup": "20",
-        "batch.size": str(given.batch), "model.precision": "fp32", "patching.alpha": "none",
-    }  # fmt: skip
-    folder: Path = given.output / recipe
-    finetune(
-        Job(
-            inputs=Inputs([negatives]), model=str(BASE), output=folder, recipe=load_recipe(recipe, settings),
-            cache=given.output / "cache", held_out=0.0, workers=1, device="cpu", save_every=10**9, keep=1,
-        ),
-        _say,
+def summary(report: Mapping[str, Any]) -> str:
+    """The table and the sentence, of `negagen evaluate --json`. What is said of a difference is what was measured."""
+    lines = [
+        f"{'true told from false, and found again, %':<46}{'tuned':>18}{'patched':>18}",
+        f"{'':<40}" + "".join(f"{name:>9}" for name in ("before", "without", "with", "without", "with", "chance")),
+    ]
+    for title, scores in rows(report).items():
+        values = [*(scores[name]["value"] for name in MODELS), scores["before"]["chance"]]
+        lines.append(f"{title:<40}" + "".join(f"{100 * value:>9.1f}" for value in values))
+    return "\n".join([*lines, "", _sentence(report)])
+
+
+def rows(report: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Scores by title and model: `value`, `low`, `high`, `chance`."""
+    return {
+        title: {name: _score(report, name, benchmark, category) for name in MODELS}
+        for title, benchmark, category in ROWS
+    }
+
+
+def change(report: Mapping[str, Any], benchmark: str, after: str) -> Mapping[str, Any]:
+    """From the model tuned without negatives to another: `difference` of the headline, `low` and `high`, in [-1, 1]."""
+    found: Mapping[str, Any] = next(
+        one for one in report["comparisons"]
+        if (one["benchmark"], one["before"], one["after"]) == (benchmark, "without", after)
     )  # fmt: skip
-    return folder / "model"
+    return found
 
 
-def _say(progress: Progress) -> None:
-    if progress.phase == "training" and progress.step % 30 == 0:
-        print(f"  step {progress.step} of {progress.steps}, loss {progress.loss:.2f}", flush=True)
+def _sentence(report: Mapping[str, Any]) -> str:
+    right, found = (
+        {name: f"{100 * _score(report, name, benchmark, None)['value']:.1f}" for name in MODELS}
+        for benchmark in ("swaps", "retrieval")
+    )
+    gain = {key: 100 * change(report, "swaps", "with")[key] for key in ("difference", "low", "high")}
+    return (
+        "Of a true caption and one in which looks or things changed places, the true one is nearer to the picture in\n"
+        f"{right['before']}% of the pairs before, {right['without']}% after fine-tuning without negatives and"
+        f" {right['with']}% with them:\n"
+        f"{gain['difference']:+.1f} points (95%: {gain['low']:+.1f} to {gain['high']:+.1f})."
+        f" Patched, {right['without-patched']}% and {right['with-patched']}%,"
+        f" at R@1 {found['without-patched']}% and {found['with-patched']}%; {found['before']}% before."
+    )
 
 
-def _inner(value: Any, key: str) -> Any:
-    return value[key]
-
-
-def _table(scores: Mapping[str, Any]) -> str:
-    """Rows of SHOWN, a column for each model."""
-    lines = [" " * 46 + "".join(f"{name:>10}" for name in scores)]
-    for title, path in SHOWN:
-        values: list[Any] = [reduce(_inner, path, one) for one in scores.values()]
-        lines.append(f"{title:<46}" + "".join(f"{100 * float(value):>9.1f}%" for value in values))
-    return "\n".join(lines)
+def _score(report: Mapping[str, Any], model: str, benchmark: str, category: str | None) -> Mapping[str, Any]:
+    result = report["models"][model]["benchmarks"][benchmark]
+    headline = result["headline"]
+    found: Mapping[str, Any] = result["scores"][headline]
+    return found if category is None else result["categories"][headline][category]
 
 
 if __name__ == "__main__":
