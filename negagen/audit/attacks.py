@@ -68,13 +68,12 @@ def run_attacks(
     reference: Sequence[str] | None = None,
     lm: Path | str | None = None,
     lm_limit: int | None = 2000,
-    folds: int = 5,
     seed: int = 0,
 ) -> tuple[Attack, ...]:
     """Each attack's blind accuracy, in the order of `attacks`.
 
-    Nothing is ever scored by a model that saw its group: `folds`-fold cross-fitting, or for the n-gram language model
-    the captions of `reference` if given. `lm` is a folder with a causal language model of transformers; it adds
+    Nothing is ever scored by a model that saw its group: five-fold cross-fitting, or for the n-gram language model the
+    captions of `reference` if given. `lm` is a folder with a causal language model of transformers; it adds
     "causal-lm", which scores a seeded sample of `lm_limit` pairs (None: all).
 
     Raises:
@@ -94,7 +93,7 @@ def run_attacks(
     caption_folds = pair_folds = np.zeros(0, np.int64)
     if set(wanted) - {"causal-lm"}:
         # Of the groups that have pairs, so that every fold has some; captions without a negative follow any fold.
-        pair_folds = folds_of(pairs.group_of, folds, seed)
+        pair_folds = folds_of(pairs.group_of, seed)
         of_group = np.zeros(int(pairs.groups.max()) + 1, np.int64)
         of_group[pairs.group_of] = pair_folds
         caption_folds = of_group[pairs.groups]

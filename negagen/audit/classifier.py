@@ -35,7 +35,7 @@ def gaps(pairs: Pairs, folds: NDArray[np.int64]) -> NDArray[np.float64]:
     difference.eliminate_zeros()
     # What is told by a single pair cannot be learnt from the others.
     common = np.flatnonzero(np.bincount(difference.indices, minlength=difference.shape[1]) > 1)
-    return crossfit(difference[:, common], folds, 1.0)
+    return crossfit(difference[:, common], folds)
 
 
 def _features(texts: Encoded, keys: NDArray[np.uint64], parts: Any) -> Any:

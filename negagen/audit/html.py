@@ -15,10 +15,11 @@ from negagen.page import image, marked, page, table
 from negagen.seeding import Stream, key_of
 
 _MOST_ROWS = 40
+_SAMPLES = 5
 
 
-def render(audit: Audit, samples: int = 5) -> str:
-    """The report of `audit`, with `samples` pairs of each category; the same audit gives the same text.
+def render(audit: Audit) -> str:
+    """The report of `audit`, with a few pairs of each category; the same audit gives the same text.
 
     Raises `ResourceError` if matplotlib is not installed.
     """
@@ -31,7 +32,7 @@ def render(audit: Audit, samples: int = 5) -> str:
             _words(audit),
             _contents(audit),
             _overlaps(audit),
-            _samples(audit, samples),
+            _samples(audit),
             _how(audit),
         ]
     )
@@ -164,10 +165,8 @@ def _overlaps(audit: Audit) -> str:
     return f"<section><h2>Overlap with benchmarks</h2>{table(head, rows)}</section>"
 
 
-def _samples(audit: Audit, samples: int) -> str:
+def _samples(audit: Audit) -> str:
     pairs = audit.pairs
-    if not samples:
-        return ""
     by_category: dict[str, list[int]] = {}
     for index, category in enumerate(pairs.categories):
         by_category.setdefault(category, []).append(index)
@@ -179,7 +178,7 @@ def _samples(audit: Audit, samples: int) -> str:
     for category, indices in sorted(by_category.items()):
         stream = Stream(key_of("samples", audit.settings.get("seed", 0), category))
         out += f"<h3>{escape(category) or 'no category'} <span class=note>{len(indices):,} pairs</span></h3>"
-        chosen = sorted({indices[stream.below(len(indices))] for _ in range(samples)})
+        chosen = sorted({indices[stream.below(len(indices))] for _ in range(_SAMPLES)})
         for index in chosen:
             scored = [by_pair[index] for by_pair in gaps.values() if index in by_pair]
             told = f"{sum(gap > 0 for gap in scored)} of {len(scored)}"
@@ -198,7 +197,7 @@ def _how(audit: Audit) -> str:
     )
     return (
         "<section><h2>How it was measured</h2><p class=note>No judge scores what it was fitted on: the trained ones are"
-        f" cross-fitted in {settings.get('folds', 5)} folds by group, the n-gram model is fitted on {fitted}. A group"
+        f" cross-fitted in {settings['folds']} folds by group, the n-gram model is fitted on {fitted}. A group"
         " is the captions of one picture where the file tells, else one caption. A tie counts half. Intervals are 95%,"
         " Wilson's at the effective number of pairs under the cluster-robust variance by group."
         f" Seed {settings.get('seed', 0)}; {audit.pairs.rows:,} rows read, layout {escape(audit.pairs.layout)}.{long}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from negagen.errors import ResourceError
 
 
-def crossfit(differences: Any, folds: NDArray[np.int64], inverse_penalty: float) -> NDArray[np.float64]:
+def crossfit(differences: Any, folds: NDArray[np.int64]) -> NDArray[np.float64]:
     """Score gaps, float64 [N], of pairs given by `differences` (caption's features minus negative's; a NumPy array or
     SciPy CSR matrix, [N, F]), each scored by a judge that was trained on the other folds alone.
 
@@ -38,7 +38,7 @@ def crossfit(differences: Any, folds: NDArray[np.int64], inverse_penalty: float)
             training = training * sign[:, None]
         else:
             training.data *= np.repeat(sign, np.diff(training.indptr))
-        model = LogisticRegression(C=inverse_penalty, fit_intercept=False, max_iter=300, tol=1e-4)
+        model = LogisticRegression(C=1.0, fit_intercept=False, max_iter=300, tol=1e-4)
         model.fit(training, sign > 0)
         gaps[held] = differences[held] @ model.coef_[0]
     return gaps

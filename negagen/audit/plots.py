@@ -14,6 +14,7 @@ from negagen.figures import FAINT, INK, new_figure, plain, svg
 COLOURS = {"surface": "#8a8f98", "language-model": "#2a6fb0", "classifier": "#d1603d", "causal-lm": "#5f4b8b"}
 """A colour for each attack, told apart also by readers who see no red and green."""
 _MOST_LABELS = 24
+_WORDS = 15
 _FEW = 50
 """Pairs below which a rate is drawn faintly: its interval says little."""
 
@@ -75,9 +76,9 @@ def gap_histograms(attacks: Sequence[Attack]) -> str:
     return svg(figure)
 
 
-def telling(for_negatives: Sequence[Word], for_captions: Sequence[Word], top: int = 15) -> str:
+def telling(for_negatives: Sequence[Word], for_captions: Sequence[Word]) -> str:
     """Two panels of bars: words that speak for a negative, and words that speak for a caption."""
-    figure = new_figure(8.6, 0.7 + 0.235 * max(1, min(top, max(len(for_negatives), len(for_captions)))))
+    figure = new_figure(8.6, 0.7 + 0.235 * max(1, min(_WORDS, max(len(for_negatives), len(for_captions)))))
     sides = (
         ("in the negative: gives it away", for_negatives, "#c0392b"),
         ("in the caption: edited away", for_captions, "#2e7d4f"),
@@ -85,7 +86,7 @@ def telling(for_negatives: Sequence[Word], for_captions: Sequence[Word], top: in
     longest = max((abs(word.z) for word in (*for_negatives, *for_captions)), default=1.0)
     for number, (title, words, colour) in enumerate(sides, 1):
         axes = figure.add_subplot(1, 2, number)
-        shown = words[:top]
+        shown = words[:_WORDS]
         axes.barh(range(len(shown)), [abs(word.z) for word in shown], color=colour, height=0.66)
         # Inside dollar signs matplotlib would read mathematics.
         names = [_visible(word.word).replace("$", r"\$") for word in shown]
@@ -95,7 +96,7 @@ def telling(for_negatives: Sequence[Word], for_captions: Sequence[Word], top: in
                 abs(word.z) + longest * 0.015, place, f"{word.negatives:,} : {word.captions:,}",
                 va="center", fontsize=7.5, color="#6b7078",
             )  # fmt: skip
-        axes.set_ylim(top - 0.5 if len(shown) > top else max(1, len(shown)) - 0.4, -0.6)
+        axes.set_ylim(_WORDS - 0.5 if len(shown) > _WORDS else max(1, len(shown)) - 0.4, -0.6)
         axes.set_xlim(0, longest * 1.28)
         axes.set_title(title, fontsize=9, color=INK)
         axes.set_xticks([])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from negagen.errors import InputError
 from negagen.seeding import key_of, uniforms
+
+FOLDS: Final = 5
 
 _Z = 1.959963984540054
 """The normal quantile of a two-sided 95% interval."""
@@ -57,8 +60,8 @@ def rate(gaps: NDArray[np.float64], groups: NDArray[np.int64]) -> Rate:
     )
 
 
-def folds_of(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold in `[0, folds)` for each entry of `groups` (int64 [N]); one group is never in two folds.
+def folds_of(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """A fold in `[0, FOLDS)` for each entry of `groups` (int64 [N]); one group is never in two folds.
 
     Fewer folds where there are fewer groups. Raises `InputError` below two groups.
     """
@@ -71,4 +74,4 @@ def folds_of(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int
     draws = uniforms(np.full(len(found), key_of("folds", seed), np.uint64), np.arange(len(found), dtype=np.uint64))
     rank = np.empty(len(found), np.int64)
     rank[np.argsort(draws)] = np.arange(len(found))
-    return (rank % min(folds, len(found)))[codes]
+    return (rank % min(FOLDS, len(found)))[codes]

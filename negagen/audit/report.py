@@ -13,6 +13,7 @@ from negagen.audit.contents import survey as survey_contents
 from negagen.audit.formats import Columns, load
 from negagen.audit.overlap import Overlap, overlap, texts_of
 from negagen.audit.pairs import Pairs
+from negagen.audit.rates import FOLDS
 from negagen.audit.telling import Word, telling_words
 
 
@@ -77,12 +78,11 @@ def audit(
     lm_limit: int | None = 2000,
     benchmarks: Sequence[Path | str] = (),
     limit: int | None = None,
-    folds: int = 5,
     seed: int = 0,
 ) -> Audit:
     """Measure a file of negatives, several of SugarCrepe's as one set, or `Pairs`.
 
-    `columns`, `limit` and `seed` are those of `load`; `attacks`, `lm`, `lm_limit` and `folds` those of `run_attacks`.
+    `columns`, `limit` and `seed` are those of `load`; `attacks`, `lm` and `lm_limit` those of `run_attacks`.
     `reference` is a file of captions to fit the n-gram language model on, `benchmarks` are files to look for overlap
     with.
 
@@ -98,13 +98,12 @@ def audit(
         reference=None if reference is None else texts_of(Path(reference)),
         lm=lm,
         lm_limit=lm_limit,
-        folds=folds,
         seed=seed,
     )
     for_negatives, for_captions = telling_words(pairs)
     settings = {
         "seed": seed,
-        "folds": folds,
+        "folds": FOLDS,
         "limit": limit,
         "reference": None if reference is None else str(reference),
         "lm": None if lm is None else str(lm),

@@ -73,4 +73,4 @@ def gaps(pairs: Pairs, folds: NDArray[np.int64]) -> NDArray[np.float64]:
     # Not centred: a mean difference is just what gives a generator away.
     scale = np.sqrt((difference**2).mean(axis=0))
     difference /= np.where(scale > 0, scale, 1)
-    return crossfit(difference, folds, 1.0)
+    return crossfit(difference, folds)

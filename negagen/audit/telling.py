@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from negagen.audit.pairs import Pairs
 from negagen.audit.tokens import Encoded, Vocabulary
+
+TOP: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class Word:
         return asdict(self)
 
 
-def telling_words(pairs: Pairs, top: int = 20) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
-    """The `top` words that speak most for a negative, and the `top` that speak most for a caption."""
+def telling_words(pairs: Pairs) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    """The words that speak most for a negative, and those that speak most for a caption; `TOP` of each at most."""
     vocabulary = Vocabulary(spaced=True)
     captions, negatives = vocabulary.encode(pairs.captions), vocabulary.encode(pairs.negatives)
     came, left = _exchanged(captions.take(pairs.caption_of), negatives, len(vocabulary))
@@ -47,8 +49,8 @@ def telling_words(pairs: Pairs, top: int = 20) -> tuple[tuple[Word, ...], tuple[
             names[index], int(came[index]), int(left[index]), round(float(odds[index]), 3), round(float(z[index]), 2)
         )
 
-    of_negatives = tuple(word(index) for index in order[::-1][:top] if z[index] > 0)
-    of_captions = tuple(word(index) for index in order[:top] if z[index] < 0)
+    of_negatives = tuple(word(index) for index in order[::-1][:TOP] if z[index] > 0)
+    of_captions = tuple(word(index) for index in order[:TOP] if z[index] < 0)
     return of_negatives, of_captions
 
 

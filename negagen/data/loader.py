@@ -11,8 +11,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def ahead(make: Callable[[S], T], steps: Iterable[S], workers: int = 2, depth: int | None = None) -> Iterator[T]:
-    """`make(step)` for each step, in order, up to `depth` (twice the workers) of them made ahead.
+def ahead(make: Callable[[S], T], steps: Iterable[S], workers: int = 2) -> Iterator[T]:
+    """`make(step)` for each step, in order, up to twice the workers of them made ahead.
 
     By threads: what makes a batch copies memory and leaves the interpreter to others, the result is in this process
     already, and may be in page-locked memory. With 0 workers each is made when it is asked for. An error of `make`
@@ -21,13 +21,12 @@ def ahead(make: Callable[[S], T], steps: Iterable[S], workers: int = 2, depth: i
     if workers < 1:
         yield from map(make, steps)
         return
-    depth = depth or 2 * workers
     pool = ThreadPoolExecutor(workers, "batches")
     waiting: deque[Future[T]] = deque()
     try:
         for step in steps:
             waiting.append(pool.submit(make, step))
-            if len(waiting) > depth:
+            if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

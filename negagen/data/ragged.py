@@ -13,6 +13,8 @@ from negagen.batch.schema import is_text
 from negagen.errors import DataError
 from negagen.types import CATEGORIES
 
+_LOOKED_AT = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
@@ -143,8 +145,8 @@ def _single_edits(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.int32
     return out[0], out[1]
 
 
-def edits_that_fit(captions: pa.Array, negatives: pa.Array, most: int = 64) -> tuple[int, int, str]:
-    """Of the first edits, at most `most`: how many there are, how many fit, and an example of one that does not.
+def edits_that_fit(captions: pa.Array, negatives: pa.Array) -> tuple[int, int, str]:
+    """Of the first edits: how many there are, how many fit, and an example of one that does not.
 
     An edit fits if the text that it replaces stands at its place in the caption.
     """
@@ -155,7 +157,7 @@ def edits_that_fit(captions: pa.Array, negatives: pa.Array, most: int = 64) -> t
         if not text.strip():
             continue
         for edit in (edit for negative in row.as_py() or () for edit in negative["edits"] or ()):
-            if seen == most:
+            if seen == _LOOKED_AT:
                 return seen, fitting, example
             seen += 1
             if text[edit["start"] : edit["end"]] == edit["old"]:

@@ -54,7 +54,6 @@ def controls_of(
     *,
     lm: Path | str | None = None,
     lm_limit: int | None = None,
-    reference: Sequence[str] | None = None,
     seed: int = 0,
 ) -> tuple[Control, ...]:
     """The blind scores of a benchmark that tells true texts from false ones of one picture; none of another.
@@ -72,7 +71,7 @@ def controls_of(
     owner, pairs = _pairs(benchmark)
     wanted = list(judges) + (["causal-lm"] if lm is not None else [])
     try:
-        folds_of(pairs.group_of, 5, seed)
+        folds_of(pairs.group_of, seed)
     except InputError:
         # Pictures of one group alone: nothing can be fitted on others.
         wanted = [name for name in wanted if name == "causal-lm"]
@@ -80,7 +79,7 @@ def controls_of(
             return ()
     fitted = [name for name in wanted if name != "causal-lm"]
     try:
-        attacks = run_attacks(pairs, fitted, reference=reference, lm=lm, lm_limit=lm_limit, seed=seed)
+        attacks = run_attacks(pairs, fitted, lm=lm, lm_limit=lm_limit, seed=seed)
     except ResourceError as error:
         raise ResourceError(
             "the judges surface and classifier need scikit-learn: pip install 'negagen[evaluate]', or do without them"

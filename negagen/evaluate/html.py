@@ -24,10 +24,11 @@ td small { white-space: nowrap; }
 .subset { background: #e7ecfb; color: #2c468f; border-radius: 4px; padding: 0 5px; font-size: 12px; }
 """
 _MOST_ROWS = 60
+_CHANGES = 20
 
 
-def render(report: Report, changes: int = 20) -> str:
-    """The page of a report, with the `changes` items that changed most; the same report gives the same text.
+def render(report: Report) -> str:
+    """The page of a report, with the items that changed most; the same report gives the same text.
 
     Raises `ResourceError` if matplotlib is not installed.
     """
@@ -38,7 +39,7 @@ def render(report: Report, changes: int = 20) -> str:
             _overview(report, found),
             _pareto(report),
             *(_benchmark(report, name, found) for name in benchmarks_of(report.models)),
-            _changes(report, changes),
+            _changes(report),
             _how(report),
         ]
     )
@@ -165,11 +166,11 @@ def _by_category(report: Report, name: str) -> str:
     return f"<h3>{escape(first.headline)} by category</h3>{picture}{table(head, rows)}{note}"
 
 
-def _changes(report: Report, number: int) -> str:
-    if len(report.models) < 2 or not number:
+def _changes(report: Report) -> str:
+    if len(report.models) < 2:
         return ""
     first, last = report.models[0].name, report.models[-1].name
-    found = changed(report, first, last, number)
+    found = changed(report, first, last, _CHANGES)
     if not found:
         return ""
     out = (

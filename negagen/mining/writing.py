@@ -64,7 +64,7 @@ def write(
         for table, rows in _chunks(pool, row_of):
             found, kept = _kept(_lists(table, "negatives"), rows, negatives, schema.field("negatives").type)
             columns = {"negatives": found}
-            if _is_candidates(pool.schema, "positives"):
+            if _has_positives(pool.schema):
                 columns["positives"] = _scored(
                     _lists(table, "positives"), rows, positives, schema.field("positives").type
                 )
@@ -80,7 +80,7 @@ def mined_schema(source: pa.Schema) -> pa.Schema:
     """The columns that a mined pool has. Raises `InputError` for a column of another type than `generate` writes."""
     fields = []
     for field in source:
-        if field.name == "negatives" or (field.name == "positives" and _is_candidates(source, "positives")):
+        if field.name == "negatives" or (field.name == "positives" and _has_positives(source)):
             field = field.with_type(pa.list_(_candidate(field.type.value_type, field.name)))
         fields.append(field)
     for name in ("status", "reason"):
@@ -94,8 +94,8 @@ def mined_schema(source: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _is_candidates(source: pa.Schema, name: str) -> bool:
-    return name in source.names and is_lists(source.field(name).type)
+def _has_positives(source: pa.Schema) -> bool:
+    return "positives" in source.names and is_lists(source.field("positives").type)
 
 
 def _candidate(kind: pa.DataType, column: str) -> pa.DataType:

@@ -21,7 +21,6 @@ from typing import Any, Final
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn.functional import pad
 
 from negagen.errors import TrainingError
 from negagen.train.losses.features import Features, wide
@@ -101,13 +100,11 @@ def gather(tensor: Tensor) -> Tensor:
     return tensor if world_size() == 1 else _Gather.apply(tensor)  # type: ignore[no-untyped-call]
 
 
-def gather_features(features: Features, *, negatives: int | None = None, positives: int | None = None) -> Features:
+def gather_features(features: Features) -> Features:
     """The features of all ranks, rows by rank; two collectives, whatever the features hold.
 
-    Every rank must have the same number of rows and hold the same features. Ranks with fewer than `negatives` or
-    `positives` slots a row get masked ones up to these numbers; without them all must have the same number.
+    Every rank must have the same number of rows, with the same number of slots, and hold the same features.
     """
-    features = _padded(features, negatives, positives)
     if world_size() == 1:
         return features
     per_row = {
@@ -159,26 +156,3 @@ def _unpacked(packed: Tensor, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         name: part.reshape(len(packed), *tensor.shape[1:])
         for (name, tensor), part in zip(tensors.items(), parts, strict=True)
     }
-
-
-def _padded(features: Features, negatives: int | None, positives: int | None) -> Features:
-    def more(tensor: Tensor | None, slots: int, value: float = 0) -> Tensor | None:
-        if tensor is None or not slots:
-            return tensor
-        return pad(tensor, (0, 0) * (tensor.ndim - 2) + (0, slots), value=value)
-
-    slots = max(0, (negatives or 0) - features.mask.shape[1])
-    held = 0 if features.positive_mask is None else features.positive_mask.shape[1]
-    further = max(0, (positives or 0) - held)
-    padded: dict[str, Tensor | None] = {
-        "negatives": more(features.negatives, slots),
-        "mask": more(features.mask, slots),
-        "weights": more(features.weights, slots),
-        "kinds": more(features.kinds, slots, -1),
-        "candidates": more(features.candidates, slots, -1),
-        "local": more(features.local, slots),
-        "positives": more(features.positives, further),
-        "positive_mask": more(features.positive_mask, further),
-    }
-    changed: dict[str, Any] = padded
-    return replace(features, **changed)

@@ -199,7 +199,7 @@ def test_the_interval_covers() -> None:
 
 def test_folds_keep_groups_together() -> None:
     groups = np.repeat(np.arange(23), 3)
-    folds = folds_of(groups, 5, seed=0)
+    folds = folds_of(groups, seed=0)
     assert all(len(set(folds[groups == group])) == 1 for group in range(23))
     assert set(folds) == set(range(5))
-    assert set(folds_of(np.array([4, 9, 9]), 5, seed=0)) == {0, 1}
+    assert set(folds_of(np.array([4, 9, 9]), seed=0)) == {0, 1}

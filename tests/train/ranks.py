@@ -142,11 +142,8 @@ def _answers(rank: int, device: torch.device) -> dict[str, Any]:
         {name.removeprefix("module.towers."): gradient.cpu() for name, gradient in gradients.items()},
     )
 
-    # Rank 0 has two slots a row, rank 1 none, and both get three.
-    cut = 2 if rank == 0 else 0
-    ragged = _cut(rows, cut)
-    padded = distributed.gather_features(ragged, negatives=3, positives=5)
-    answers["ragged"] = mapped(padded, lambda tensor: tensor.detach().cpu())
+    gathered = distributed.gather_features(rows)
+    answers["gathered"] = mapped(gathered, lambda tensor: tensor.detach().cpu())
     answers["from main"] = distributed.from_main({"rank": rank})
     answers["who"] = (distributed.rank(), distributed.world_size(), distributed.is_main())
     answers["flat"] = _flat_gradients(rank, device)
@@ -179,19 +176,3 @@ def _flat_gradients(rank: int, device: torch.device) -> list[tuple[int, float]]:
             off = max(off, float((mine.grad - mean).abs().max()))
         found.append((early, off))
     return found
-
-
-def _cut(rows: Features, slots: int) -> Features:
-    assert rows.weights is not None
-    assert rows.kinds is not None
-    assert rows.candidates is not None
-    assert rows.local is not None
-    return replace(
-        rows,
-        negatives=rows.negatives[:, :slots],
-        mask=rows.mask[:, :slots],
-        weights=rows.weights[:, :slots],
-        kinds=rows.kinds[:, :slots],
-        candidates=rows.candidates[:, :slots],
-        local=rows.local[:, : 1 + slots],
-    )

@@ -58,25 +58,15 @@ def test_two_processes_under_ddp_are_one(answers: list[dict[str, Any]]) -> None:
         close(gradients, alone_gradients)
 
 
-def test_ranks_with_fewer_slots_get_masked_ones(answers: list[dict[str, Any]]) -> None:
+def test_what_is_gathered_is_the_whole_batch_in_every_field(answers: list[dict[str, Any]]) -> None:
     whole = ranks.scene("some missing")
-    assert whole.groups is not None
-    assert whole.candidates is not None
-    half = ranks.ROWS // 2
-    wanted = whole.mask.clone()
-    wanted[:half, 2:] = False
-    wanted[half:] = False
     for answer in answers:
-        features = answer["ragged"]
-        assert torch.equal(features.mask, wanted)
-        assert torch.equal(features.negatives[wanted], whole.negatives[wanted])
-        assert torch.equal(features.groups, whole.groups)
-        assert torch.equal(features.candidates, whole.candidates.masked_fill(~wanted, -1))
-        assert not features.positive_mask[:, 4:].any()
-        for field in fields(features):
-            tensor, before = getattr(features, field.name), getattr(whole, field.name)
-            assert tensor.dtype == before.dtype, field.name
-            assert tensor.ndim == 0 or len(tensor) == ranks.ROWS
+        for field in fields(whole):
+            tensor, before = getattr(answer["gathered"], field.name), getattr(whole, field.name)
+            assert (tensor is None) == (before is None), field.name
+            if before is not None:
+                assert tensor.dtype == before.dtype, field.name
+                assert torch.equal(tensor, before), field.name
 
 
 def test_small_talk_between_ranks(answers: list[dict[str, Any]]) -> None:

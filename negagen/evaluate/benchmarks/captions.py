@@ -17,10 +17,10 @@ VALSE = (
 )  # fmt: skip
 
 
-def sugarcrepe(folder: Path, name: str = "sugarcrepe", sets: tuple[str, ...] = SUGARCREPE) -> Choices:
+def sugarcrepe(folder: Path) -> Choices:
     """SugarCrepe (arXiv 2306.14610): the caption above the negative; the macro is the mean of the seven sets."""
     found = Gathering()
-    for category in sets:
+    for category in SUGARCREPE:
         path = folder / f"{category}.json"
         rows = rows_of(path)
         need(rows, path, "filename", "caption", "negative_caption")
@@ -30,7 +30,7 @@ def sugarcrepe(folder: Path, name: str = "sugarcrepe", sets: tuple[str, ...] = S
                 continue
             # An item's key is its place: SugarCrepe's files number their items from 0.
             found.add(f"{category}/{number}", category, [picture], [row.get("caption")], [row.get("negative_caption")])
-    return _made(name, found, "accuracy", macro=True)
+    return _made("sugarcrepe", found, "accuracy", macro=True)
 
 
 def sugarcrepe_pp(folder: Path) -> Choices:

@@ -15,16 +15,17 @@ from negagen.evaluate.items import Picture, Retrieval, Role
 
 _PICTURES = ("image", "image_path", "filepath", "filename", "file_name", "image_id")
 _CAPTIONS = ("caption", "captions", "title", "text")
+_SPLIT = "test"
 
 
-def karpathy(path: Path, name: str, split: str = "test") -> Retrieval:
+def karpathy(path: Path, name: str) -> Retrieval:
     """COCO or Flickr30k as Karpathy split them: his own file (`dataset_coco.json`) or BLIP's
     (`coco_karpathy_test.json`), all captions of each picture."""
-    pairs, skipped = captioned(path, split)
+    pairs, skipped = captioned(path)
     return gathered(name, pairs, skipped)
 
 
-def captioned(path: Path, split: str = "test") -> tuple[list[tuple[Picture, list[str]]], Counter[str]]:
+def captioned(path: Path) -> tuple[list[tuple[Picture, list[str]]], Counter[str]]:
     """Pictures with their captions, and what was left out; the same files as `karpathy`."""
     value = json_of(path)
     rows = value.get("images") if isinstance(value, dict) else value
@@ -35,7 +36,7 @@ def captioned(path: Path, split: str = "test") -> tuple[list[tuple[Picture, list
     pairs: list[tuple[Picture, list[str]]] = []
     skipped: Counter[str] = Counter()
     for row in rows:
-        if row.get("split", split) != split:
+        if row.get("split", _SPLIT) != _SPLIT:
             continue
         picture, texts = _captioned(row)
         if picture is None or not texts:
@@ -43,7 +44,7 @@ def captioned(path: Path, split: str = "test") -> tuple[list[tuple[Picture, list
         else:
             pairs.append((picture, texts))
     if not pairs:
-        raise DataError(f"{path} names no pictures with captions of the split {split!r}.")
+        raise DataError(f"{path} names no pictures with captions of the split {_SPLIT!r}.")
     return pairs, skipped
 
 
