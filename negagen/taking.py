@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import repeat, takewhile
 from typing import Final
 
 from negagen.balance.blinder import Option
@@ -51,10 +51,11 @@ class Taking:
         _, found, stream = begun
         finder, mode = self.reader.finder, "" if self.proposer is None else self.proposer.mode
         first = (self.want + 1) // 2 if mode == "mix" else 0
-        self._file(found, proposed.options[:first])
+        best = list(takewhile(lambda option: not option.unlikely, proposed.options[:first]))
+        self._file(found, best)
         if mode in ("", "mix"):
             finder.take(found, stream, self.want)
-        self._file(found, proposed.options[first:])
+        self._file(found, proposed.options[len(best) :])
         finder.reword(found, stream)
         reason = "too few edits apply" if found.parse.phrases else "no noun phrase found"
         return found.result(self.k, reason, proposed.note)

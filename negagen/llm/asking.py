@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from negagen.balance.blinder import Option
+from negagen.checks import is_unlikely
 from negagen.lexicon import Lexicon
 from negagen.llm.chatting import Pair, Verifier
 from negagen.llm.doubting import STRANGE, at_home, judged, verified
@@ -177,8 +178,8 @@ class LanguageProposer:
             draft.passed = kept
 
     def _proposed(self, draft: _Draft) -> Proposed:
-        options = [self._option(draft.case.parse, *passed) for passed in draft.passed]
-        options.sort(key=lambda option: -option.verdict.weight)
+        options = [self._option(draft.case, *passed) for passed in draft.passed]
+        options.sort(key=lambda option: (option.unlikely, -option.verdict.weight))
         return Proposed(
             [option for option in options if option.verdict.kind == "keep"],
             [option for option in options if option.verdict.kind == "positive"],
@@ -186,11 +187,12 @@ class LanguageProposer:
             draft.note,
         )
 
-    def _option(self, parse: Parse, slot: Slot, made: Candidate, verdict: Verdict) -> Option:
+    def _option(self, case: Case, slot: Slot, made: Candidate, verdict: Verdict) -> Option:
         rule = (REWORDINGS if slot.positive else RULES)[slot.role]
-        if not at_home(self.lexicon, parse, made):
+        unlikely = not at_home(self.lexicon, case.parse, made) or is_unlikely(case.parse, made, case.context)
+        if unlikely:
             verdict = replace(verdict, weight=min(verdict.weight, STRANGE))
-        return Option(rule, made, verdict, generator=self.generator)
+        return Option(rule, made, verdict, unlikely=unlikely, generator=self.generator)
 
     def _text(self, parse: Parse, candidate: Candidate) -> str:
         return realise(self.lexicon, parse, candidate.splices)[1]

@@ -17,7 +17,7 @@ UNKNOWN: Final[Mapping[str, float]] = MappingProxyType({"object": 0.8, "action":
 """The weight, at most, of a negative whose new word the lexicon does not know: nothing says that it contradicts."""
 
 STRANGE: Final = 0.5
-"""The weight, at most, of a negative with a thing where it is not at home: half, as of what gives itself away."""
+"""The weight, at most, of a negative that is odd in its caption: half, as of what gives itself away."""
 
 REWORDED: Final = 0.9
 NEAR: Final = 0.8

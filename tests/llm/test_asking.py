@@ -44,5 +44,9 @@ def test_a_thing_where_it_is_not_at_home_comes_last_and_weighs_less() -> None:
     ]
 
 
+def test_a_thing_that_captions_hardly_ever_name_beside_the_rest_weighs_less() -> None:
+    assert made("Books on a shelf", {"Books": "elephants"}) == {"Elephants on a shelf": 0.5}
+
+
 def test_what_the_lexicon_does_not_know_weighs_less_than_what_it_knows() -> None:
     assert made("A man with a phone", {"phone": "smartwatch"}) == {"A man with a smartwatch": 0.8}

@@ -29,13 +29,14 @@ class Cow:
     mode: Mode = "fill"
     note: str = ""
     seeing: bool = False
+    unlikely: bool = False
     rules: Sequence[Rule] = (RULES["object"],)
     config: Mapping[str, object] = field(default_factory=lambda: {"name": "cow"})
     asked: list[Case] = field(default_factory=list)
 
     def propose(self, cases: Sequence[Case]) -> list[Proposed]:
         self.asked.extend(cases)
-        options = [Option(RULES["object"], COW, KEEP, generator="cow")] * 2
+        options = [Option(RULES["object"], COW, KEEP, unlikely=self.unlikely, generator="cow")] * 2
         rejection = Rejection("", "llm-object", "replace_obj", "of its own")
         return [Proposed(options, (), [rejection], self.note) for _ in cases]
 
@@ -58,6 +59,15 @@ def test_what_is_proposed_is_drawn_once_and_recorded(mode: Mode, blindness: str)
         assert [case.wanted for case in proposer.asked] == [8]
     assert ["A brown cow is chasing a white cat near a tree"] in drawn
     assert all(len(each) <= 1 for each in drawn)
+
+
+@pytest.mark.parametrize("unlikely", [False, True])
+def test_what_is_unlikely_comes_after_the_rules(unlikely: bool) -> None:
+    proposer = Cow("mix", unlikely=unlikely)
+    (few,) = Negator(k=2, blindness="off").proposing_by(proposer).pipe([TEXT])
+    assert bool(cows(few)) is not unlikely
+    (many,) = Negator(k=64, blindness="off").proposing_by(proposer).pipe([TEXT])
+    assert len(cows(many)) == 1
 
 
 def test_rows_that_have_enough_are_not_asked_about() -> None:
