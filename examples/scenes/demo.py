@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 
 BASE: Final = Path(__file__).parent / "tiny"
 SIDE: Final = 80
-# Of swaps only, and of rewordings that stay true, so that what is edited does not give away what is false.
+# Swaps, as many as there are: they hold the caption's own words, so that wording tells little. And rewordings that stay
+# true, which the recipe wants, so that what is edited is not for that false.
 CATEGORIES: Final = "swap_att,swap_obj,swap_role,paraphrase"
 ALPHA: Final = "0.6"  # CLoVe's (arXiv 2402.15021)
 MODELS: Final = ("before", "without", "with", "without-patched", "with-patched")
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", default="1e-3", help="of learning")
     parser.add_argument("--recipe", default="negagen")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of that recipe")
     parser.add_argument("--seed", type=int, default=0, help="of both fine-tunings")
     parser.add_argument("--each", type=int, default=400, help="probes a category")
     parser.add_argument("--retrieval", type=int, default=400, help="pictures to retrieve among")
@@ -68,20 +70,21 @@ def main() -> None:
     ])  # fmt: skip
     _run("Negatives of the captions: two looks, or two things, change places.", [
         "negagen", "generate", str(out / "scenes.parquet"), "-o", str(out / "negatives.parquet"),
-        "--categories", CATEGORIES, "--quiet",
+        "--categories", CATEGORIES, "--blindness", "off", "--quiet",
     ])  # fmt: skip
     _example(out / "negatives.parquet")
     _run("What the models are asked, about other pictures; not made by negagen.", [
         "python", "-m", "examples.scenes.benchmark", "--each", str(given.each), "--retrieval",
         str(given.retrieval), "--split", given.split, "--side", str(SIDE), "-o", str(out / "held-out"),
     ])  # fmt: skip
+    own_keys = [part for setting in ("batch.negatives=1", *given.set) for part in ("--set", setting)]
     shared = [
         "--model", base, "--seed", str(given.seed), "--held-out", "0", "--workers", "1", "--device", "cpu",
         "--cache", str(out / "cache"), "--quiet", *_settings(given),
     ]  # fmt: skip
     tuned = [
         ["negagen", "finetune", str(out / "negatives.parquet"), "-r", recipe, "-o", str(out / name), *shared, *own]
-        for name, recipe, own in (("without", "clip", []), ("with", given.recipe, ["--set", "batch.negatives=1"]))
+        for name, recipe, own in (("without", "clip", []), ("with", given.recipe, own_keys))
     ]
     _run(f"The same {given.steps} steps without negatives and with them, side by side.", *tuned)
     patched = [
