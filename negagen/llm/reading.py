@@ -66,18 +66,24 @@ def read_both(text: str) -> bool | None:
         said = _truth(item.get("both"))
         if said is not None:
             return said
-    word = re.match(r"\W*(yes|no|true|false)\b", text.lower())
+    word = re.match(r"\W*(yes|no|true|false)\b", _thought_out(text).lower())
     return None if word is None else word.group(1) in ("yes", "true")
 
 
 def _found(text: str) -> tuple[bool, list[dict[str, Any]]]:
     """Whether the text is one JSON value and nothing else, and the innermost objects with something to say."""
-    text = text.strip()[:_MOST_CHARACTERS]
+    text = _thought_out(text).strip()[:_MOST_CHARACTERS]
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return False, list(_objects(text))
     return isinstance(value, dict | list), list(_flat(value))
+
+
+def _thought_out(text: str) -> str:
+    """What comes after a model has thought aloud, which it marks: drafts are no answers; "" if it never ended."""
+    before, mark, after = text.rpartition("</think>")
+    return after if mark else before + after.partition("<think>")[0]
 
 
 def _flat(value: Any) -> Iterator[dict[str, Any]]:

@@ -100,6 +100,14 @@ def test_verdicts(text: str, both: bool | None) -> None:
     assert read_both(text) is both
 
 
+def test_drafts_of_a_model_that_thinks_aloud_are_no_answers() -> None:
+    draft, said = (json.dumps({"edits": [{"span": 1, "replacement": word}]}) for word in ("cat", "fox"))
+    reading = read_edits(f"<think>Perhaps {draft}? No.</think>\n\n{said}", 1)
+    assert (reading.state, reading.proposals[0][0].replacement) == ("json", "fox")
+    assert read_edits(f"<think>Perhaps {draft}", 1).state == "unreadable"
+    assert read_both("<think>true?</think> no") is False
+
+
 @given(st.text() | st.text(alphabet='{}[]",:0123\\nabtrue ') | st.recursive(
     st.none() | st.booleans() | st.text() | st.integers(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["edits", "span", "replacement", "x"]), inner),
