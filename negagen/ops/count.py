@@ -38,6 +38,8 @@ class ReplaceCount(Replacement):
         return [n for n, phrase in enumerate(parse.phrases) if phrase.quantity >= 0 or phrase.determiner >= 0]
 
     def _sites(self, parse: Parse, place: int) -> tuple[Site, ...]:
+        if "other" in parse.words:
+            return ()  # "two goats, one asleep, the other awake"
         found = self.counted(parse, place)
         if found is None or self.shares_one(parse, place):
             return ()

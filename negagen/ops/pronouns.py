@@ -49,8 +49,12 @@ def pronoun_splices(parse: Parse, new: str) -> list[Splice] | None:
 def clothes_another_sex(parse: Parse, number: int, new: str) -> bool:
     """Whether `new` in the place of phrase `number` puts a man into women's clothes.
 
-    A picture may show that, but hardly one that the caption was written for; only where no woman is named.
+    A picture may show that, but hardly one that the caption was written for. Where a woman is named the clothes may be
+    hers, unless they are said to be on whom `new` replaces.
     """
+    worn = [r for r in parse.relations if r.subject == number and (r.name == "in" or (r.verb >= 0 and not r.name))]
+    if new in _MASCULINE and any(parse.phrases[r.object].lemma in _OF_WOMEN for r in worn):
+        return True
     others = [phrase.lemma for n, phrase in enumerate(parse.phrases) if n != number]
     if not _FEMININE.isdisjoint(others):
         return False

@@ -62,3 +62,7 @@ def test_a_conjunct_takes_no_verb_with_it() -> None:
 def test_a_rules_own_words() -> None:
     rule = rule_of("replace", "count", "replace_count", words={"two": ("seven",)})
     assert texts(rule, "Two goats eat beside three ducks") == {"Seven goats eat beside three ducks"}
+
+
+def test_what_is_said_of_one_and_the_other_fits_no_other_count() -> None:
+    assert texts("replace-count", "Two goats, one on a rock and the other in a barn") == set()

@@ -110,3 +110,5 @@ def test_who_wears_what() -> None:
     assert not {"A man in a skirt", "A boy in a skirt"} & texts(RULE, "A woman in a skirt")
     assert not {"A man in a dress", "A man in a gown"} & texts(RULE, "A man in a suit")
     assert "A woman in a dress" in texts(RULE, "A woman in a suit")
+    assert "A man wearing a skirt beside a girl" not in texts(RULE, "A woman wearing a skirt beside a girl")
+    assert "A man beside a girl in a skirt" in texts(RULE, "A woman beside a girl in a skirt")
