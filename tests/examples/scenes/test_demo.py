@@ -14,7 +14,7 @@ import torch
 
 from examples.scenes.asking import make_exam, training_captions
 from examples.scenes.benchmark import tables
-from examples.scenes.demo import BASE, MODELS, SIDE, summary
+from examples.scenes.demo import BASE, MISLED, MODELS, SIDE, summary
 from examples.scenes.encode import Questions, load
 from examples.scenes.exam import Exam
 from negagen.evaluate import evaluate
@@ -57,7 +57,7 @@ def _report(swaps: dict[str, float], found: dict[str, float]) -> dict[str, Any]:
         difference = values[after] - values["without"]
         return {
             "benchmark": benchmark, "before": "without", "after": after, "difference": difference,
-            "low": difference - 0.03, "high": difference + 0.03,
+            "low": difference - 0.03, "high": difference + 0.03, "shared_with_blind": False,
         }  # fmt: skip
 
     return {
@@ -87,8 +87,20 @@ def test_the_table_and_the_sentence_say_what_was_measured(tuned: float, said: st
     assert told[1].split() == ["before", "without", "with", "without", "with", "chance"]
     assert told[2].split()[-6:] == ["52.0", "54.0", f"{100 * tuned:.1f}", "55.0", "64.0", "50.0"]
     assert told[7].split()[-6:] == ["30.0", "25.0", "18.0", "29.0", "26.0", "50.0"]
+    assert not any("misleads" in line for line in told)  # no items: no row
     assert said in " ".join(told)
     assert max(map(len, told)) <= 120
+
+
+def test_a_gain_that_judges_without_a_picture_share_is_told_as_such() -> None:
+    scores = dict.fromkeys(MODELS, 0.6)
+    report = _report(scores, scores)
+    assert "misleads" not in summary(report)
+    for name, value in (("without", 0.71), ("with", 0.64)):
+        report["models"][name]["benchmarks"]["swaps"]["scores"][MISLED] = {"value": value, "chance": 0.5}
+    for one in report["comparisons"]:
+        one["shared_with_blind"] = True
+    assert summary(report).endswith("where it misleads, 71.0% and 64.0% are right.")
 
 
 def test_the_whole_way(tmp_path: Path) -> None:
