@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from benchmarks.demonstration import figures, means
 from examples.scenes.asking import make_exam, training_captions
 from examples.scenes.benchmark import tables
 from examples.scenes.demo import BASE, MISLED, MODELS, SIDE, summary
@@ -73,7 +74,7 @@ def _report(swaps: dict[str, float], found: dict[str, float]) -> dict[str, Any]:
         },
         "comparisons": [
             change(benchmark, values, after)
-            for benchmark, values in (("swaps", swaps), ("retrieval", found))
+            for benchmark, values in (("swaps", swaps), ("words", dict.fromkeys(MODELS, 0.6)), ("retrieval", found))
             for after in ("with-patched", "with")
         ],
     }
@@ -101,6 +102,17 @@ def test_a_gain_that_judges_without_a_picture_share_is_told_as_such() -> None:
     for one in report["comparisons"]:
         one["shared_with_blind"] = True
     assert summary(report).endswith("where it misleads, 71.0% and 64.0% are right.")
+
+
+def test_figures_of_several_runs() -> None:
+    first = figures(_report(dict.fromkeys(MODELS, 0.6), dict.fromkeys(MODELS, 0.3)))
+    tuned = dict.fromkeys(MODELS, 0.6) | {"with": 0.7}
+    second = figures(_report(tuned, dict.fromkeys(MODELS, 0.3)))
+    assert second["changes"]["swaps"]["with"] == {"difference": 10.0, "low": 7.0, "high": 13.0}
+    told = means([first, second])
+    assert told["looks or things changed places"]["with"] == "65.0 ± 7.1"
+    assert told["looks or things changed places"]["before"] == "60.0 ± 0.0"
+    assert told["retrieval, R@1"]["with"] == "30.0 ± 0.0"
 
 
 def test_the_whole_way(tmp_path: Path) -> None:
