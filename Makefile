@@ -14,7 +14,7 @@ WORDNET ?= /usr/share/wordnet
 .PHONY: help quickstart test lint format bench lexicon clean
 
 help:
-	@echo "make quickstart  install negagen into $(VENV), make hard negatives of example captions, fine-tune a small CLIP"
+	@echo "make quickstart  install negagen into $(VENV), make hard negatives, fine-tune a small CLIP without and with them"
 	@echo "make test        install with the development tools and run the tests"
 	@echo "make lint        ruff check, ruff format --check, mypy"
 	@echo "make format      let ruff rewrite the code"
