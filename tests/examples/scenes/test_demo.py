@@ -134,9 +134,12 @@ def test_the_whole_way(tmp_path: Path) -> None:
 
 
 def test_a_command_that_fails_ends_it(tmp_path: Path) -> None:
+    sizes = ["--images", "2", "--each", "2", "--retrieval", "2", "--blindness", "sometimes"]
     done = subprocess.run(
-        [sys.executable, "-m", "examples.scenes.demo", "--images", "0", "--output", str(tmp_path / "demo")],
+        [sys.executable, "-m", "examples.scenes.demo", *sizes, "--output", str(tmp_path / "demo")],
         capture_output=True, text=True, check=False, timeout=300, cwd=Path(__file__).parents[3],
     )  # fmt: skip
-    assert done.returncode != 0
+    assert done.returncode == 2
+    assert "sometimes" in done.stderr
+    assert "negagen generate" in done.stdout
     assert "finetune" not in done.stdout
