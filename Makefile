@@ -29,8 +29,8 @@ $(BIN)/python:
 
 # A stamp is older than what it was made from: editing either file installs again.
 $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing negagen and what training needs into $(VENV) ..."
-	@$(PIP) install -qq -c constraints.txt -e '.[train]'
+	@echo "Installing negagen and what training and evaluation need into $(VENV) ..."
+	@$(PIP) install -qq -c constraints.txt -e '.[evaluate]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
