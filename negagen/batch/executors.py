@@ -14,7 +14,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -24,6 +24,7 @@ from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
+from negagen.batch.interrupts import ctrl_c_later
 from negagen.batch.parts import Parts
 from negagen.batch.siblings import SiblingIndex
 from negagen.batch.source import RowStream, Source
@@ -174,7 +175,7 @@ class ProcessPool:
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
-        with _ctrl_c_ignored():
+        with ctrl_c_later():
             for number in range(self._count):
                 ours, theirs = context.Pipe()
                 process = context.Process(
@@ -301,19 +302,6 @@ def _serve(pipe: Connection, work: Work) -> None:
         failure = WorkerError(f"a worker process failed: {type(error).__name__}: {error}")
         failure.add_note(traceback.format_exc())
         pipe.send(failure)
-
-
-@contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """What is started here ignores Ctrl-C from its first moment: that is for the parent, who ends it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _end_with_parent() -> None:

@@ -17,15 +17,16 @@ from negagen.types import Edit, Negative, Rejection, Result
 class SwapNegator:
     """One negative a caption of two words or more, a positive if its first word is "a".
 
-    `pause` seconds pass per caption; at the caption `kill_at` the process kills itself, once (or, with
-    `kill_again`, whenever it comes there), leaving the file `killed` behind.
+    At the caption `hold_at` it waits for a file `until`. At the caption `kill_at` the process kills itself, once (or,
+    with `kill_again`, whenever it comes there), leaving the file `killed` behind.
     """
 
     def __init__(
         self,
         *,
         seed: int = 0,
-        pause: float = 0.0,
+        hold_at: str | None = None,
+        until: str = "",
         kill_at: str | None = None,
         killed: str = "",
         kill_again: bool = False,
@@ -33,7 +34,8 @@ class SwapNegator:
         warn: str = "",
     ) -> None:
         self.seed = seed
-        self.pause = pause
+        self.hold_at = hold_at
+        self.until = until
         self.kill_at = kill_at
         self.killed = killed
         self.kill_again = kill_again
@@ -60,8 +62,8 @@ class SwapNegator:
         texts = list(texts)
         keys = [None] * len(texts) if keys is None else list(keys)
         for text, key in zip(texts, keys, strict=True):
-            if self.pause:
-                time.sleep(self.pause)
+            while text is not None and text == self.hold_at and not Path(self.until).exists():
+                time.sleep(0.01)
             if text == self.kill_at and text is not None and (self.kill_again or not Path(self.killed).exists()):
                 Path(self.killed).touch()
                 os.kill(os.getpid(), signal.SIGKILL)

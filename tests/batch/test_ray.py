@@ -20,7 +20,7 @@ from negagen.batch.run import parts_folder
 from negagen.errors import InputError, WorkerError
 from tests.batch.files import captions, write_parquet
 from tests.batch.standin import spec
-from tests.batch.test_run import parts_of, wait_for
+from tests.batch.test_run import let_go, parts_of, wait_for
 from tests.cli.conftest import Ran
 from tests.cli.conftest import run as run
 
@@ -102,10 +102,12 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from negagen.batch import Job, generate, plan
+from tests.batch.files import captions
 from tests.batch.standin import spec
 if __name__ == "__main__":
     plan._SMALL_PART, plan.GROUP_ROWS = 40, 100
-    generate(Job([sys.argv[1]], Path(sys.argv[2]), spec(pause=0.02), workers=2, executor="ray"))
+    held = spec(hold_at=captions(230)[170], until=sys.argv[2] + ".go")
+    generate(Job([sys.argv[1]], Path(sys.argv[2]), held, workers=2, executor="ray"))
 """
 
 
@@ -120,6 +122,7 @@ def test_a_killed_driver_goes_on_where_it_was(job: Job) -> None:
     assert workers
     driver.send_signal(signal.SIGKILL)
     driver.wait()
+    let_go(job)
     assert not job.output.exists()
     report = generate(replace(job, resume="require"))
     assert report.resumed >= 80

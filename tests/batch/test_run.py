@@ -197,10 +197,12 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from negagen.batch import Job, generate, plan
+from tests.batch.files import captions
 from tests.batch.standin import spec
 if __name__ == "__main__":
     plan._SMALL_PART, plan.GROUP_ROWS = 40, 100
-    generate(Job([sys.argv[1]], Path(sys.argv[2]), spec(pause=0.002), workers=int(sys.argv[3])))
+    held = spec(hold_at=captions(230)[170], until=sys.argv[2] + ".go")
+    generate(Job([sys.argv[1]], Path(sys.argv[2]), held, workers=int(sys.argv[3])))
 """
 
 
@@ -210,6 +212,11 @@ def start(job: Job, workers: int, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(script), str(job.inputs[0]), str(job.output), str(workers)]
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root}, **options)
+
+
+def let_go(job: Job) -> None:
+    """Workers that wait in the script for this go on, and find that their parent is gone."""
+    job.output.with_name(f"{job.output.name}.go").touch()
 
 
 def wait_for(condition: Any, seconds: float = 300) -> None:
@@ -226,6 +233,7 @@ def test_kill_9_loses_at_most_the_parts_in_flight(job: Job, workers: int) -> Non
     children = psutil.Process(run.pid).children()
     run.kill()
     run.wait()
+    let_go(job)
     psutil.wait_procs(children, timeout=300)
     assert not any(child.is_running() and child.status() != "zombie" for child in children)
     assert not job.output.exists()
@@ -243,6 +251,7 @@ def test_two_runs_onto_one_output(job: Job) -> None:
         generate(job)
     run.send_signal(signal.SIGKILL)
     run.wait()
+    let_go(job)
     assert generate(job).resumed > 0
 
 

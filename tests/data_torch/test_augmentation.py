@@ -51,6 +51,7 @@ def test_it_gives_what_the_negator_gives(negator: Negator) -> None:
 
 
 def test_the_collector_is_left_as_it_was(negator: Negator) -> None:
+    gc.unfreeze()  # what tests before this one have frozen
     augment = NegativeAugmentation(negator)
     augment(CAPTIONS)
     assert gc.isenabled()

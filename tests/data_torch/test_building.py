@@ -165,7 +165,8 @@ from negagen.data.pictures import Pictures
 building._CHUNK = 2
 def slow(progress):
     print(progress.done, flush=True)
-    import time; time.sleep(0.2)
+    if progress.done >= 6:
+        import threading; threading.Event().wait()  # to be killed
 building.time.monotonic = lambda at=[0.0]: at.__setitem__(0, at[0] + 5) or at[0]
 building.build(Pictures.open(Path(sys.argv[1])), View(16), Path(sys.argv[2]), tell=slow)
 """

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from negagen.train.loop import Job, finetune
 from negagen.train.models import load
 from negagen.train.recipe import load_recipe
 from tests.train import small, tiny
+from tests.train.killed import killed_after
 
 SETTINGS = {
     **small.QUICK, "optimizer.steps": "20", "curriculum.difficulty": "2", "curriculum.temperature": "0.02",
@@ -121,7 +121,7 @@ def test_batches_made_ahead_do_not_run_ahead_of_the_table(folder: Path, whole: P
 def command(folder: Path, name: str, *more: str) -> list[str]:
     settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
     return [
-        "-m", "negagen", "finetune", str(folder / "negatives.parquet"), "--model", str(folder / "clip"), "-o",
+        "finetune", str(folder / "negatives.parquet"), "--model", str(folder / "clip"), "-o",
         str(folder / name), "--cache", str(folder / "cache"), "--held-out", "0.2", "--save-every", "4", "--workers",
         "2", "--device", "cpu", "-q", *settings, *more,
     ]  # fmt: skip
@@ -131,14 +131,8 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def test_killed_and_resumed(folder: Path, whole: Path) -> None:
-    running = subprocess.Popen([sys.executable, *command(folder, "killed")], env=ONE_THREAD)
-    file, deadline = folder / "killed" / metrics.FILE, time.monotonic() + 60
-    while time.monotonic() < deadline and running.poll() is None:
-        if file.exists() and file.read_text().count('"kind": "step"') >= 10:
-            break
-        time.sleep(0.005)
-    running.send_signal(signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL
+    assert killed_after(10, command(folder, "killed")) == -signal.SIGKILL
+    assert len(losses(folder / "killed")) == 10
     finetune(job(folder, "killed", resume="latest"))
     assert losses(folder / "killed") == losses(whole)
     assert table(folder / "killed") == table(whole)
@@ -147,7 +141,10 @@ def test_killed_and_resumed(folder: Path, whole: Path) -> None:
 def test_two_processes_draw_as_one(folder: Path, whole: Path) -> None:
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     ran = subprocess.run(
-        [sys.executable, *start, *command(folder, "two")], capture_output=True, text=True, env=ONE_THREAD
+        [sys.executable, *start, "-m", "negagen", *command(folder, "two")],
+        capture_output=True,
+        text=True,
+        env=ONE_THREAD,
     )
     assert ran.returncode == 0, ran.stderr
     assert losses(folder / "two") == pytest.approx(losses(whole), rel=2e-5)

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from negagen.train.models import ContrastiveModel
 from negagen.train.models import load as load_model
 from negagen.train.training import Training
 from tests.train import small, tiny
+from tests.train.killed import killed_after
 
 
 @pytest.fixture(scope="module")
@@ -173,25 +173,17 @@ def test_dropout_draws_the_same_again(folder: Path) -> None:
     assert losses(folder / "no-dropout")[0] != pytest.approx(losses(whole.output)[0], rel=1e-5)
 
 
-def test_killed_at_any_moment(folder: Path) -> None:
+def test_killed_and_resumed(folder: Path) -> None:
     whole = small.job(folder, "not-killed", settings={"optimizer.steps": "40"})
     finetune(whole)
     command = [
-        sys.executable, "-m", "negagen", "finetune", str(folder / "negatives.parquet"), "--model", whole.model, "-o",
+        "finetune", str(folder / "negatives.parquet"), "--model", whole.model, "-o",
         str(folder / "killed"), "--cache", str(whole.cache), "--held-out", "0.2", "--save-every", "3", "--workers", "0",
         "--device", "cpu", "-q",
         *overrides({**small.QUICK, "optimizer.steps": "40"}),
     ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen(command, env=environment)
-    file = folder / "killed" / metrics.FILE
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and running.poll() is None:
-        if file.exists() and file.read_text().count('"kind": "step"') >= 7:
-            break
-        time.sleep(0.01)
-    running.send_signal(signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL
+    assert killed_after(7, command) == -signal.SIGKILL
+    assert len(losses(folder / "killed")) == 7
     finetune(small.job(folder, "killed", settings={"optimizer.steps": "40"}, resume="latest"))
     assert losses(folder / "killed") == losses(whole.output)
 
