@@ -51,7 +51,7 @@ class NegativeAugmentation:
         self._epoch = torch.tensor([negator.epoch]).share_memory_()  # type: ignore[no-untyped-call]
         if negator.blindness != "off":
             # Read now: neither by each worker that is forked, nor within the time of the first call.
-            _ = negator.model
+            _ = self._own.model
 
     def __reduce__(self) -> Any:
         return _build, (self.negator, self._parses, self.seconds, self._epoch)

@@ -4,6 +4,7 @@ import gc
 import pickle
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from negagen import Negator
+from negagen.balance.model import bundled_model
 from negagen.data import Collator, Grouped, NegativeAugmentation
 from negagen.errors import DataError
 from negagen.parsing import load_parser
@@ -48,6 +50,14 @@ def test_it_gives_what_the_negator_gives(negator: Negator) -> None:
     assert augment.hits == (7, 5)
     assert augment([]) == []
     assert augment(["", " "]) == [(), ()]
+
+
+def test_the_blindness_model_is_read_when_it_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "model.npz"
+    bundled_model().save(file)
+    augment = NegativeAugmentation(Negator(k=2, seed=4, model=file))
+    file.unlink()  # what is read already need not be there for workers
+    assert any(augment(CAPTIONS))
 
 
 def test_the_collector_is_left_as_it_was(negator: Negator) -> None:

@@ -26,7 +26,7 @@ CAPTIONS = [
 
 
 class Finicky:
-    """Refuses replaced objects, doubts the rest."""
+    """Refuses replaced attributes, doubts the rest."""
 
     name = "finicky"
 
@@ -37,7 +37,7 @@ class Finicky:
     def __call__(self, cases: Sequence[Case]) -> list[Opinion]:
         self.seen += cases
         return [
-            Opinion(1.0, 1.0, "an object") if case.negative.category == "replace_obj" else Opinion(-1.0, 0.25)
+            Opinion(1.0, 1.0, "an attribute") if case.negative.category == "replace_att" else Opinion(-1.0, 0.25)
             for case in cases
         ]
 
@@ -52,10 +52,10 @@ def test_what_a_judge_refuses_is_left_out_and_counted(negator: Negator) -> None:
     plain, judged = list(negator.pipe(CAPTIONS)), list(JudgedNegator(negator, [judge]).pipe(CAPTIONS))
     refused = 0
     for before, after in zip(plain, judged, strict=True):
-        kept = [negative for negative in before.negatives if negative.category != "replace_obj"]
+        kept = [negative for negative in before.negatives if negative.category != "replace_att"]
         assert [negative.text for negative in after.negatives] == [negative.text for negative in kept]
         assert all(negative.weight == 0.25 and negative.scores["finicky"] == -1.0 for negative in after.negatives)
-        mine = [rejection for rejection in after.rejected if rejection.reason == "an object"]
+        mine = [rejection for rejection in after.rejected if rejection.reason == "an attribute"]
         assert len(mine) == len(before.negatives) - len(kept)
         refused += len(mine)
         if mine:
