@@ -25,7 +25,8 @@ class SwapCounts:
     """Each of two things gets the other's number, in which an article counts as "one".
 
     For exact numbers up to six, where `ReplaceCount` may change either of them (`target.families`, `target.words`), and
-    not both are one. No word comes in or goes out but for the forms of nouns and verbs.
+    not both are one, if no other phrase names the thing of which there are to be more. No word comes in or goes out but
+    for the forms of nouns and verbs.
     """
 
     needs: ClassVar[Needs] = Needs.NOTHING
@@ -49,12 +50,24 @@ class SwapCounts:
             larger = left if one.low < two.low else right
             if self._counts.shares_one(parse, larger, but=right if larger == left else left):
                 continue
+            if self._named_again(parse, larger):
+                continue
             agrees, put = not self._joined(parse, left, right), self._counts.respelt
             first = put(parse, left, i, self._text(parse, j, i), plural=two.plural, agrees=agrees)
             second = put(parse, right, j, self._text(parse, i, j), plural=one.plural, agrees=agrees)
             if first and second:
                 splices = tuple(sorted((*first, *second), key=lambda splice: splice.start))
                 yield Candidate(splices, "swap", "count", one.word, two.word, (left, right))
+
+    def _named_again(self, parse: Parse, number: int) -> bool:
+        """Whether another phrase may name the same kind of thing: of "a cup and a red cup", two are there already."""
+        phrase = parse.phrases[number]
+        alike = phrase.entry.excluded if phrase.entry is not None else frozenset[str]()
+        return any(
+            other.lemma == phrase.lemma or other.lemma in alike
+            for place, other in enumerate(parse.phrases)
+            if place != number
+        )
 
     def _joined(self, parse: Parse, left: int, right: int) -> bool:
         """Whether the two are conjuncts, who have one verb between them."""
