@@ -19,8 +19,7 @@ def check_output(
     other = f"choose another {option} PATH."
     if path.is_dir():
         raise OutputError(f"{path} is a folder: name a file in it with {option} PATH.")
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist: create it first, or {other}")
+    _check_parent(path, other)
     if path.exists() and not path.is_file():
         raise OutputError(f"{path} is not a regular file, and nothing can replace it: {other}")
     if parquet and path.suffix.lower() not in (".parquet", ".pq"):
@@ -42,3 +41,16 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path], *,
             raise OutputError(f"{other} and {option} both name {path}: one would replace the other. Give two names.")
     for option, path in given.items():
         check_output(path, inputs, overwrite=overwrite, parquet=False, option=option)
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise `OutputError` unless a folder of this name can be made: a folder is never replaced, but an empty one."""
+    other = "choose another -o PATH."
+    _check_parent(path, other)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise OutputError(f"{path} exists, and a folder is never replaced: remove it, or {other}")
+
+
+def _check_parent(path: Path, other: str) -> None:
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist: create it first, or {other}")

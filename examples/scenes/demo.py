@@ -82,8 +82,7 @@ def main() -> None:
         "--categories", CATEGORIES, "--blindness", given.blindness, "--quiet",
     ])  # fmt: skip
     _example(out / "negatives.parquet")
-    settings = ("batch.negatives=1", *OWN.get(given.recipe, ()), *given.set)
-    own_keys = [part for setting in settings for part in ("--set", setting)]
+    own_keys = _set("batch.negatives=1", *OWN.get(given.recipe, ()), *given.set)
     shared = [
         "--model", base, "--seed", str(given.seed), "--held-out", "0", "--workers", "1", "--device", "cpu",
         "--cache", str(out / "cache"), "--quiet", *_settings(given),
@@ -94,17 +93,7 @@ def main() -> None:
     ]
     _run(f"The same {given.steps} steps without negatives and with them, side by side.", *tuned)
     patched = [
-        [
-            "negagen",
-            "patch",
-            base,
-            str(out / name / "model"),
-            "--alpha",
-            ALPHA,
-            "-o",
-            f"{out / name}-patched",
-            "--quiet",
-        ]
+        ["negagen", "patch", base, str(out / name / "model"), "--alpha", ALPHA, "-o", f"{out / name}-patched", "-q"]
         for name in ("without", "with")
     ]
     _run("Both mixed with the model before, which gives back some of what was forgotten.", *patched)
@@ -129,7 +118,11 @@ def _settings(given: argparse.Namespace) -> list[str]:
         "batch.size": given.batch, "optimizer.steps": given.steps, "optimizer.lr": given.rate, "optimizer.warmup": 20,
         "model.precision": "fp32", "patching.alpha": "none",
     }  # fmt: skip
-    return [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
+    return _set(*(f"{key}={value}" for key, value in keys.items()))
+
+
+def _set(*settings: str) -> list[str]:
+    return [part for setting in settings for part in ("--set", setting)]
 
 
 def _run(about: str, *commands: Sequence[str]) -> None:

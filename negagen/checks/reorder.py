@@ -46,8 +46,8 @@ def check_reorder(parse: Parse, candidate: Candidate, context: Context) -> Verdi
 def _of_one_kind(candidate: Candidate, left: Phrase, right: Phrase, context: Context) -> Verdict:
     """Judge counts of what may be the same things, and attributes of which each thing may have both."""
     if candidate.role == "count":
-        near = left.entry is None or right.lemma in left.entry.excluded
-        return _ALIKE if near or right.entry is None or left.lemma in right.entry.excluded else KEEP
+        known = left.entry is not None and right.entry is not None
+        return KEEP if known and not context.lexicon.alike(left.lemma, right.lemma) else _ALIKE
     one, other = context.lexicon.attribute(candidate.old), context.lexicon.attribute(candidate.new)
     return _TWO_KINDS if one is not None and other is not None and one.names.isdisjoint(other.names) else KEEP
 

@@ -62,17 +62,9 @@ def _supported(new: str, entry: Entry | None, old: Entry | None, said: set[str])
     )
 
 
-def _alike(lexicon: Lexicon, one: str, other: str) -> bool:
-    """Whether two nouns may name one thing."""
-    if one == other:
-        return True
-    entries = lexicon.noun(one), lexicon.noun(other)
-    return any(e is not None and w in e.excluded for e, w in zip(entries, (other, one), strict=True))
-
-
 def _attribute(parse: Parse, site: int, old: str, new: str, lexicon: Lexicon, facts: SiblingFacts) -> Verdict:
     noun = parse.phrases[site].lemma
-    said = {_SPELT.get(word, word) for word, other in facts.attributes if _alike(lexicon, noun, other)}
+    said = {_SPELT.get(word, word) for word, other in facts.attributes if lexicon.alike(noun, other)}
     if _SPELT.get(new, new) in said:
         return _DESCRIBED
     return _DESCRIBED if _supported(new, lexicon.attribute(new), lexicon.attribute(old), said) else KEEP
@@ -89,11 +81,11 @@ def _relation(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: Sibli
         entry = lexicon.relation(name)
         if not name:
             continue
-        if _alike(lexicon, one, left) and _alike(lexicon, other, right):
+        if lexicon.alike(one, left) and lexicon.alike(other, right):
             if name in vague - {candidate.new}:
                 continue
             said = {name} if entry is None else {name, *entry.entails, *entry.overlaps}
-        elif entry is not None and entry.converse and _alike(lexicon, one, right) and _alike(lexicon, other, left):
+        elif entry is not None and entry.converse and lexicon.alike(one, right) and lexicon.alike(other, left):
             said = {entry.converse}
         else:
             continue
@@ -116,7 +108,7 @@ def _swap(parse: Parse, candidate: Candidate, lexicon: Lexicon, facts: SiblingFa
     subject, thing = parse.phrases[relation.subject].lemma, parse.phrases[relation.object].lemma
     for one, done, name, other in facts.relations:
         same = name == relation.name if relation.name else done == verb
-        if same and _alike(lexicon, one, thing) and _alike(lexicon, other, subject):
+        if same and lexicon.alike(one, thing) and lexicon.alike(other, subject):
             return _RELATED
     return KEEP
 
@@ -140,7 +132,7 @@ def _count_of(parse: Parse, site: int, was: str, becomes: str, lexicon: Lexicon,
     noun = parse.phrases[site].lemma
     for low, high, other in facts.counts:
         silent = low <= old.low and old.high <= high  # "dogs" fits two as well as three
-        if not silent and low <= new.high and new.low <= high and _alike(lexicon, noun, other):
+        if not silent and low <= new.high and new.low <= high and lexicon.alike(noun, other):
             return _COUNTED
     return KEEP
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from negagen.atomic import explained
-from negagen.errors import InputError, OutputError
+from negagen.errors import InputError
 from negagen.exchange import csvs, huggingface, negclip, sugarcrepe, tars
 from negagen.exchange.rows import Opened, Written, open_negatives
-from negagen.outputs import check_output
+from negagen.outputs import check_new_folder, check_output
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def export_file(
     kind = _format(to)
     opened = open_negatives(path, image_column)
     if kind.folder:
-        _check_folder(output)
+        check_new_folder(output)
         with explained(output):
             aside = output.with_name(f"{output.name}.{os.getpid()}.tmp")
             aside.mkdir()
@@ -96,10 +96,3 @@ def _format(name: str) -> Format:
     if name not in FORMATS:
         raise InputError(f"no format {name!r}: expected one of {', '.join(FORMATS)}.")
     return FORMATS[name]
-
-
-def _check_folder(output: Path) -> None:
-    if not output.absolute().parent.is_dir():
-        raise OutputError(f"the folder {output.parent} does not exist: create it first, or choose another -o PATH.")
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise OutputError(f"{output} exists, and a folder is never replaced: remove it, or choose another -o PATH.")

@@ -112,6 +112,13 @@ class Lexicon:
     def noun(self, lemma: str) -> Entry | None:
         return self.nouns.get(lemma)
 
+    def alike(self, one: str, other: str) -> bool:
+        """Whether two nouns, by their lemmas, may name one thing."""
+        if one == other:
+            return True
+        entries = self.noun(one), self.noun(other)
+        return any(e is not None and w in e.excluded for e, w in zip(entries, (other, one), strict=True))
+
     def attribute(self, word: str) -> Entry | None:
         return self.attributes.get(word)
 

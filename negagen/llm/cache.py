@@ -111,8 +111,7 @@ class Cache:
                     said.prompt_tokens, said.completion_tokens,
                 ),
             )  # fmt: skip
-            tokens = said.prompt_tokens + said.completion_tokens
-            self._file.execute("UPDATE sent SET tokens = ? WHERE number = ?", (tokens, sent))
+            self._file.execute("UPDATE sent SET tokens = ? WHERE number = ?", (said.tokens, sent))
         return self.find(key) or said
 
     def note_sent(self, run: str, costs: Mapping[str, int], last: int | None = None) -> Sequence[int] | None:

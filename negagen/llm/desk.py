@@ -117,7 +117,7 @@ class Desk:
     ) -> None:
         self.usage = usage or Usage()
         if tried is not None:
-            cache.note_sent(run, {"": tried.prompt_tokens + tried.completion_tokens})
+            cache.note_sent(run, {"": tried.tokens})
             self._count(tried)
         self._backend, self._cache, self._run = backend, cache, run
         self._budget = budget
@@ -239,7 +239,7 @@ class Desk:
                     keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer, sent[number]
                 )
                 self._count(answer)
-                self._purse.settle(requests[number], answer.prompt_tokens + answer.completion_tokens)
+                self._purse.settle(requests[number], answer.tokens)
                 self._told()
                 self._fresh = True
                 yield number, said

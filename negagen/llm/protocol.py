@@ -44,6 +44,11 @@ class Answer:
     finish: str
     """"stop" where the model ended of itself, "length" where `max_tokens` cut it, or a server's own word."""
 
+    @property
+    def tokens(self) -> int:
+        """Of prompt and answer."""
+        return self.prompt_tokens + self.completion_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

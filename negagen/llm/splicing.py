@@ -235,7 +235,8 @@ def _action(case: _Case) -> Candidate | Refusal:
     lemma = token.lemma if token.tag.startswith("VB") else _verb_lemma(lexicon, text)
     if lemma is None:
         return KIND["action"]
-    if lexicon.action(lemma) is None and "VERB" not in getAllLemmas(lemma):
+    entry = lexicon.action(lemma)
+    if entry is None and "VERB" not in getAllLemmas(lemma):
         return WORDLESS
     if slot.relation >= 0:
         relation = parse.relations[slot.relation]
@@ -243,7 +244,6 @@ def _action(case: _Case) -> Candidate | Refusal:
         thing = parse.phrases[relation.object]
         if not slot.positive and _common(thing.entry) and not load_selection().allows(lemma, preposition, thing.lemma):
             return UNUSUAL
-    entry = lexicon.action(lemma)
     subject = _subject(parse, slot)
     if entry is not None and subject is not None and not any(sense.suits_subject(subject) for sense in entry.senses):
         return UNFIT

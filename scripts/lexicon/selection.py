@@ -1,6 +1,6 @@
 """What captions put after which verb and preposition: counts that keep replacements idiomatic.
 
-    python -m scripts.lexicon.selection --captions captions.parquet
+    python scripts/lexicon/selection.py --captions captions.parquet
 
 Parses the captions with negagen itself and writes negagen/lexicon/selection.json: for each context ("sit on", "ride",
 "in", "red _") seen often enough, the nouns seen in it. Only these counts enter the repository, never a caption.
@@ -9,53 +9,39 @@ Run it after a change of the grammar or of the noun classes; the same input give
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections import Counter, defaultdict
-from pathlib import Path
 
-import pyarrow.parquet as pq
+from parsed import SOURCE, asked_for, parses, write
 
-from negagen.lexicon import load
 from negagen.lexicon.selection import ANY_VERB, FILE_NAME, FORMAT, attribute_context, context_name
 from negagen.ops.context import verb_and_preposition
-from negagen.parsing import load_parser
 
 MIN_CONTEXT = 40
 MIN_PLACE = 25  # of a verb with its preposition, after which little else is said
 ONCE_IS_ENOUGH = 100  # in contexts rarer than this
-BATCH = 2000
-OUTPUT = Path(__file__).parents[2] / "negagen" / "lexicon" / FILE_NAME
 
 
 def count(captions: list[str]) -> dict[str, Counter[str]]:
     """Nouns of the lexicon by context."""
-    lexicon = load()
-    parser = load_parser("bundled", lexicon)
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for at in range(0, len(captions), BATCH):
-        for parse in parser.parse(captions[at : at + BATCH]):
-            for phrase in parse.phrases:
-                if phrase.entry is not None:
-                    for index in phrase.attributes:
-                        found[attribute_context(parse.tokens[index].lower)][phrase.lemma] += 1
-            for relation in parse.relations:
-                phrase = parse.phrases[relation.object]
-                if relation.kind == "coordination" or phrase.entry is None:
-                    continue
-                verb, preposition = verb_and_preposition(parse, relation)
-                found[context_name(verb, preposition)][phrase.lemma] += 1
-                if preposition:
-                    found[context_name(ANY_VERB, preposition)][phrase.lemma] += 1
+    for parse in parses(captions):
+        for phrase in parse.phrases:
+            if phrase.entry is not None:
+                for index in phrase.attributes:
+                    found[attribute_context(parse.tokens[index].lower)][phrase.lemma] += 1
+        for relation in parse.relations:
+            phrase = parse.phrases[relation.object]
+            if relation.kind == "coordination" or phrase.entry is None:
+                continue
+            verb, preposition = verb_and_preposition(parse, relation)
+            found[context_name(verb, preposition)][phrase.lemma] += 1
+            if preposition:
+                found[context_name(ANY_VERB, preposition)][phrase.lemma] += 1
     return found
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--captions", type=Path, required=True, help="Parquet with a string column `caption`")
-    arguments.add_argument("--output", type=Path, default=OUTPUT)
-    options = arguments.parse_args()
-    captions = [text for text in pq.read_table(options.captions, columns=["caption"])["caption"].to_pylist() if text]
+    captions, output = asked_for(__doc__, FILE_NAME)
     contexts: dict[str, tuple[int, dict[str, int]]] = {}
     for context, nouns in sorted(count(captions).items()):
         if context and nouns.total() >= (MIN_PLACE if " " in context and "_" not in context else MIN_CONTEXT):
@@ -64,11 +50,11 @@ def main() -> None:
             contexts[context] = (nouns.total(), dict(kept))
     document = {
         "format": FORMAT,
-        "source": "COCO 2017 validation captions (CC BY 4.0): counts only",
+        "source": SOURCE,
         "contexts": contexts,
     }
-    options.output.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"{len(contexts)} contexts, {sum(len(n) for _, n in contexts.values())} pairs, {options.output}")
+    write(document, output)
+    print(f"{len(contexts)} contexts, {sum(len(n) for _, n in contexts.values())} pairs, {output}")
 
 
 if __name__ == "__main__":
