@@ -296,27 +296,41 @@ def check(device: torch.device, source: Any) -> list[dict[str, Any]]:
 
 
 def profile(setting: Setting, device: torch.device, source: Any, target: Path) -> None:
-    """Write where the time of three steps goes, kernel by kernel."""
+    """Write where the time of three steps goes, kernel by kernel and by kind of kernel."""
     torch._dynamo.reset()
     with reduced(setting):
         run = Run(setting, device, False, source)
         for number in range(2 * BATCHES):
             run.step(number)
+        synchronize(device)
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
             for number in range(BATCHES):
                 run.step(number)
             synchronize(device)
     kernels = sorted(profiler.key_averages(), key=lambda one: -one.self_device_time_total)
-    total = sum(one.self_device_time_total for one in kernels)
-    lines = [f"{total / 1e3 / BATCHES:.2f} ms of kernels a step"]
+    spent = [one.self_device_time_total / 1e3 / BATCHES for one in kernels]
+    sums = dict.fromkeys([*KERNELS, "other"], 0.0)
+    for one, milliseconds in zip(kernels, spent, strict=True):
+        sums[next((kind for kind, marks in KERNELS.items() if re.search(marks, one.key)), "other")] += milliseconds
+    lines = [f"K={setting.negatives}: {sum(spent):.2f} ms of kernels a step"]
+    lines += [f"{milliseconds:8.3f} ms {kind}" for kind, milliseconds in sums.items()]
     lines += [
-        f"{one.self_device_time_total / 1e3 / BATCHES:8.3f} ms {one.count / BATCHES:6.1f} x {one.key[:150]}"
-        for one in kernels[:90]
+        f"{milliseconds:8.3f} ms {one.count / BATCHES:6.1f} x {one.key[:150]}"
+        for one, milliseconds in zip(kernels[:90], spent, strict=False)
     ]
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(*lines[:25], sep="\n", flush=True)
+    with target.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n\n")
+    print(*lines[:45], sep="\n", flush=True)
 
 
+KERNELS = {
+    "matrix products": r"gemm|nvjet|cutlass|sm90_xmma",
+    "attention": r"^_forward|^_backward|flash|fmha",
+    "compiled elementwise and reductions": r"^triton_",
+    "optimiser": r"[Aa]dam|multi_tensor",
+    "copies and fills": r"Memcpy|Memset|FillFunctor|copy",
+}
+"""Kinds of kernels by their names."""
 PARTS: dict[str, list[Setting]] = {
     "main": [Setting("full", negatives=k) for k in (4, 0, 1)],
     "ablation": [
@@ -378,7 +392,9 @@ def main() -> None:
         if part == "check":
             report["errors"] = check(device, source)
         elif part == "profile":
-            profile(Setting("full"), device, source, given.json.with_suffix(".profile.txt"))
+            for negatives in (4, 0):
+                setting = Setting("full", negatives=negatives)
+                profile(setting, device, source, given.json.with_suffix(".profile.txt"))
         else:
             for setting in PARTS[part]:
                 if time.perf_counter() - begun > given.seconds or not re.search(given.only, setting.name):
