@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from negagen.balance.fit import Draw
@@ -26,8 +26,8 @@ class Sample(NamedTuple):
     siblings: Sequence[Sequence[str]]
 
 
-Drawer = Callable[["BlindModel", Sequence[Sample]], Iterator[Draw]]
-"""Draws for each of the samples, in their order, by a model's counts."""
+Drawer = Callable[["BlindModel", Sequence[Sample]], Generator[Draw]]
+"""Draws for each of the samples, in their order, by a model's counts; to be closed where they are not all read."""
 
 
 def in_batches(captions: Sequence[tuple[str, object]], *, siblings: bool, size: int = _BATCH) -> list[Sample]:

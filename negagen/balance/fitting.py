@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -77,10 +78,11 @@ def fit_model(
     ]
     batches = [batch for part in parts for batch in part]
     flat, ready = [], 0
-    for batch, draw in zip(batches, (drawer or drawer_of(negator))(model, batches), strict=True):
-        flat.append(draw)
-        ready += len(batch.texts)
-        tell(_DRAWING, ready, len(taken))
+    with closing((drawer or drawer_of(negator))(model, batches)) as drawn:
+        for batch, draw in zip(batches, drawn, strict=True):
+            flat.append(draw)
+            ready += len(batch.texts)
+            tell(_DRAWING, ready, len(taken))
     draws = [flat[: len(parts[0])], flat[len(parts[0]) :]]
     tell(_WEIGHING, 0, 0)
     tilt = fit_tilt(

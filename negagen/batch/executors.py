@@ -11,7 +11,6 @@ import gc
 import multiprocessing
 import os
 import signal
-import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,7 +23,7 @@ from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
-from negagen.batch.interrupts import ctrl_c_later
+from negagen.batch.interrupts import ctrl_c_later, end_with_parent
 from negagen.batch.parts import Parts
 from negagen.batch.siblings import SiblingIndex
 from negagen.batch.source import RowStream, Source
@@ -285,7 +284,7 @@ def repeat_warnings(identity: Identity) -> None:
 
 def _serve(pipe: Connection, work: Work) -> None:
     """The life of a worker process."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         maker = Maker(work)
         pipe.send(maker.identity)
@@ -302,10 +301,3 @@ def _serve(pipe: Connection, work: Work) -> None:
         failure = WorkerError(f"a worker process failed: {type(error).__name__}: {error}")
         failure.add_note(traceback.format_exc())
         pipe.send(failure)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)  # at once: a later run may already be using the folder of parts

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from negagen.batch import Job, NegatorSpec, generate
-from negagen.batch.fitting import Captions, with_model
+from negagen.batch.drawing import PooledDrawer
+from negagen.batch.fitting import Captions, fit_captions, with_model
 from negagen.batch.source import open_source
 from negagen.errors import InputError
+from negagen.negator import Negator
 
 SPEC = NegatorSpec({"k": 2, "blindness": "balanced"})
 
@@ -84,3 +87,18 @@ def test_references_that_will_not_do(captions: Path, tmp_path: Path) -> None:
     pq.write_table(pq.read_table(captions).rename_columns(["text", "image_id"]), other)
     with pytest.raises(InputError, match=r"reference.*--column"):
         generate(Job([small], tmp_path / "out.parquet", SPEC, reference=other))
+
+
+def test_no_process_outlives_a_fit_that_is_broken_off(captions: Path, tmp_path: Path) -> None:
+    def tell(step: str, done: int, of: int) -> None:
+        if step == "drawing samples":
+            assert len(multiprocessing.active_children()) == 2
+            raise KeyboardInterrupt
+
+    own = Captions(open_source([captions]), "caption", None, 2_000)
+    negator = SPEC.build()
+    assert isinstance(negator, Negator)
+    with pytest.raises(KeyboardInterrupt) as broken:
+        fit_captions(negator, own, tmp_path / "model.npz", tell, drawer=PooledDrawer(SPEC, 2))
+    assert broken.tb is not None  # the frames of the fit are still there, and what they opened is closed
+    assert multiprocessing.active_children() == []

@@ -167,9 +167,11 @@ def test_interrupted_keeps_parts_and_says_how_to_go_on(tmp_path: Path, number: s
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("blindness", "seconds"), [("off", 0.0), ("off", 0.5)])
+@pytest.mark.parametrize(("blindness", "seconds"), [("off", 0.0), ("off", 0.5), ("balanced", 0.0), ("balanced", 0.5)])
 def test_ctrl_c_while_workers_start(tmp_path: Path, blindness: str, seconds: float) -> None:
-    """A terminal sends Ctrl-C to the whole group: no worker may answer it with a traceback."""
+    """A terminal sends Ctrl-C to the whole group: no worker may answer it with a traceback. If a model is fitted, the
+    first workers are those that draw for it.
+    """
     path, out = tmp_path / "many.parquet", tmp_path / "o.parquet"
     pq.write_table(pa.table({"caption": [f"Two dogs and {n} red cars on a street" for n in range(20_000)]}), path)
     command = [sys.executable, "-m", "negagen", "generate", str(path), "-o", str(out), "--blindness", blindness]
@@ -185,4 +187,22 @@ def test_ctrl_c_while_workers_start(tmp_path: Path, blindness: str, seconds: flo
     assert "Traceback" not in err
     assert run.returncode == 130
     assert "interrupted" in err
+    assert not out.exists()
+
+
+def test_ctrl_c_while_workers_draw_for_a_model(tmp_path: Path) -> None:
+    path, out = tmp_path / "many.parquet", tmp_path / "o.parquet"
+    pq.write_table(pa.table({"caption": [f"Two dogs and {n} red cars on a street" for n in range(20_000)]}), path)
+    command = [sys.executable, "-m", "negagen", "generate", str(path), "-o", str(out), "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
+        assert run.stderr is not None
+        assert any(line.startswith("drawing samples") for line in run.stderr)
+        started = psutil.Process(run.pid).children()
+        os.killpg(run.pid, signal.SIGINT)
+        err = run.stderr.read()
+    assert run.returncode == 130
+    assert err.splitlines()[-1] == "interrupted before the first part was done; nothing was written."
+    assert "Traceback" not in err
+    assert len(started) == 3
+    assert psutil.wait_procs(started, timeout=300)[1] == []
     assert not out.exists()
