@@ -56,15 +56,13 @@ class Finder:
     `most_positives` are filed of a caption.
     """
 
-    def __init__(
-        self, lexicon: Lexicon, rules: Sequence[Rule], seed: int, *, explain: bool, most_positives: int = MOST_POSITIVES
-    ) -> None:
+    def __init__(self, lexicon: Lexicon, rules: Sequence[Rule], seed: int, *, explain: bool) -> None:
         self._lexicon = lexicon
         self._explain = explain
         self._schedule = Schedule(rules, lexicon, seed)
         # Drawn from first: replacements that are made either way.
         self._two_way = Schedule(rules, lexicon.two_way(), seed)
-        self.most_positives = most_positives
+        self.most_positives = MOST_POSITIVES
 
     def without_positives(self) -> Finder:
         """This finder, which files negatives alone."""

@@ -48,7 +48,6 @@ def fit_model(
     rows: int,
     *,
     folds: int = FOLDS,
-    sample: int = SAMPLE,
     siblings: bool = False,
     drawer: Drawer | None = None,
     about: dict[str, Any] | None = None,
@@ -70,7 +69,7 @@ def fit_model(
         np.ones(MODELS, np.int64),
     )
     model = assemble(counts, classes, empty, {})
-    taken = _pictures(captions(), rows, sample) if siblings else _sample(captions(), rows, sample)
+    taken = _pictures(captions(), rows, SAMPLE) if siblings else _sample(captions(), rows, SAMPLE)
     # Parts of a sample are parted by group, so that each group's weights come from the other's captions.
     parts = [
         in_batches([pair for pair in taken if fold_of(pair[1]) % GROUPS == group], siblings=siblings)

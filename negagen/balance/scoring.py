@@ -161,17 +161,16 @@ def fit_scorer(
     captions: Callable[[], Iterable[tuple[str, object]]],
     *,
     siblings: bool,
-    sample: int = SAMPLE,
     tell: Callable[[str, int, int], None] | None = None,
 ) -> GapWeights:
-    """Weights for draws of `negator` with `model`, from about `sample` of the captions.
+    """Weights for draws of `negator` with `model`, from at most `SAMPLE` of the captions.
 
     `captions` and `siblings` are as for `negagen.balance.fitting.fit_model`; `tell(step, done, of)` hears of batches.
 
     Raises:
         InputError: fewer than `LEAST` captions: too few to tell a leaning from chance.
     """
-    taken = nsmallest(sample, captions(), key=lambda pair: key_of("scorer", pair[1]))
+    taken = nsmallest(SAMPLE, captions(), key=lambda pair: key_of("scorer", pair[1]))
     if len(taken) < LEAST:
         raise InputError(
             f"{len(taken)} captions are too few to fit a draw with a scorer: at least {LEAST} are needed. Fit"
