@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.json as pjson
@@ -14,7 +14,18 @@ import pyarrow.json as pjson
 from negagen.batch.opening import BLOCK, first_line, open_text
 from negagen.errors import InputError
 
-EXPECTED: Final = 'one JSON object a line, such as {"caption": "a dog on a beach"}'
+OBJECT: Final = 'a JSON object such as {"caption": "a dog on a beach"}'
+
+
+def object_of(text: str | bytes, where: str) -> dict[str, Any]:
+    """The JSON object that `text` is. Raises `InputError`, which begins with `where`, if it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{where}: not JSON ({error}). Expected {OBJECT}.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: expected {OBJECT}.")
+    return value
 
 
 def schema_of(path: Path | str) -> pa.Schema:
@@ -86,14 +97,8 @@ def _table(path: str, line: int, block: bytes, schema: pa.Schema | None) -> pa.T
 
 def _find_bad_line(path: str, first: int, block: bytes) -> None:
     for number, text in enumerate(block.split(b"\n"), first):
-        if not text.strip():
-            continue
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error}). Expected {EXPECTED}.") from error
-        if not isinstance(value, dict):
-            raise InputError(f"{path}, line {number}: expected {EXPECTED}.")
+        if text.strip():
+            object_of(text, f"{path}, line {number}")
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -22,6 +22,7 @@ from negagen.batch import jsonl, remote
 from negagen.batch.opening import BLOCK, explained, format_of, open_parquet, open_raw, open_text
 from negagen.errors import InputError
 
+_LINES = f"on each line {jsonl.OBJECT}"
 _EXPECTED = "a first line with the columns' names, then one caption a line"
 
 
@@ -61,7 +62,7 @@ def survey(path: Path | str) -> InputFile:
         if kind == "parquet":
             return _survey_parquet(path, size)
         if size == 0:
-            raise InputError(f"{path} is empty: expected {jsonl.EXPECTED if kind == 'jsonl' else _EXPECTED}.")
+            raise InputError(f"{path} is empty: expected {_LINES if kind == 'jsonl' else _EXPECTED}.")
         schema = jsonl.schema_of(path) if kind == "jsonl" else _csv_schema(path, kind)
         names = schema.names[:1]
         rows = sum(batch.num_rows for batch in _text_batches(str(path), kind, schema, names))

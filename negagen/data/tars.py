@@ -6,7 +6,6 @@ in any order and by any process, which the `webdataset` package's streams do not
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from negagen.batch.jsonl import object_of
 from negagen.batch.schema import NEGATIVE
 from negagen.data import ragged
 from negagen.data.gathering import Rows
@@ -128,20 +128,10 @@ def _samples(path: Path) -> dict[str, _Sample]:
                 if ending.lower() == "txt":
                     sample.caption = text
                 else:
-                    sample.record = _record(text, path, member.name)
+                    sample.record = object_of(text, f"{path}, member {member.name}")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise InputError(f"{path} cannot be read as a tar: {error}.") from error
     return samples
-
-
-def _record(text: str, path: Path, member: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path}, member {member}: not JSON ({error}).") from error
-    if not isinstance(value, dict):
-        raise InputError(f'{path}, member {member}: expected an object such as {{"caption": "a dog on a beach"}}.')
-    return value
 
 
 def _chunk(

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from negagen.atomic import explained
+from negagen.batch.jsonl import object_of
 from negagen.batch.opening import explained as reading
 from negagen.errors import InputError
 from negagen.exchange.rows import Opened, Written, json_columns, negative, status_of, write_rows
@@ -154,13 +155,9 @@ def _foreign(files: list[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _json(file: Path, key: str, members: dict[str, bytes]) -> dict[str, Any]:
-    try:
-        record = json.loads(members["json"])
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{file}, sample {key}: no JSON that can be read ({error!r}).") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{file}, sample {key}: its JSON is {type(record).__name__}, but should be an object.")
-    return record
+    if "json" not in members:
+        raise InputError(f"{file}, sample {key}: no member `{key}.json`.")
+    return object_of(members["json"], f"{file}, member {key}.json")
 
 
 def _samples(files: list[Path]) -> Iterator[tuple[Path, str, dict[str, bytes]]]:

@@ -95,7 +95,7 @@ def test_long_text_crosses_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("c.csv", b"caption\n\xff\xfe\n", "c.csv"),
         ("c.csv", b"\xff\xfec\x00a\x00", "not UTF-8"),
         ("c.jsonl", b'{"caption": "a"}\n{"caption": \n', "line 2: not JSON"),
-        ("c.jsonl", b'{"caption": "a"}\n["b"]\n', "line 2: expected one JSON object"),
+        ("c.jsonl", b'{"caption": "a"}\n["b"]\n', "line 2: expected a JSON object"),
         ("c.jsonl", b'{"caption": "a"}\n{"caption": 3}\n', "one type of value"),
         ("c.jsonl", b"", "is empty"),
         ("c.txt", b"a dog", "unknown kind of file"),

@@ -13,6 +13,7 @@ import pytest
 
 from negagen.errors import DataError
 from negagen.evaluate.benchmarks import KNOWN, captions, open_benchmark, several
+from negagen.evaluate.benchmarks.files import rows_of
 from negagen.evaluate.controls import counted
 from negagen.evaluate.items import Choices, Classification, Retrieval, sampled
 from negagen.seeding import Stream
@@ -325,6 +326,16 @@ def test_pairs_in_winogrounds_format(tmp_path: Path) -> None:
     assert (found.name, found.task, found.headline) == ("mine", "match", "group")
     assert [(item.category, item.texts) for item in found.items] == [("swap", ("a red b", "b red a"))]
     assert found.skipped == {"both pictures are the same": 1}
+
+
+def test_json_lines_end_where_a_line_ends_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('\ufeff{"caption": "a\u2028dog"}\r\n\n{"caption": "b"}\n', encoding="utf-8", newline="")
+    assert rows_of(path) == [{"caption": "a\u2028dog"}, {"caption": "b"}]
+    for line, said in (("[1]", "expected a JSON object"), ('{"caption":', "not JSON")):
+        path.write_text(f'{{"caption": "a"}}\n\n{line}\n')
+        with pytest.raises(DataError, match=rf"rows\.jsonl, line 3: {said}"):
+            rows_of(path)
 
 
 def test_zero_shot_folders(tmp_path: Path) -> None:

@@ -157,6 +157,16 @@ def test_tars_of_other_programs(tmp_path: Path) -> None:
     assert (two["caption"], two["negatives"], two["status"]) == ("a bird", [], "none")
 
 
+@pytest.mark.parametrize(("text", "said"), [(b"[1]", "expected a JSON object"), (b"{", "not JSON")])
+def test_a_member_that_is_no_object_is_named(tmp_path: Path, text: bytes, said: str) -> None:
+    with tarfile.open(tmp_path / "other.tar", "w") as tar:
+        member = tarfile.TarInfo("x/1.json")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    with pytest.raises(InputError, match=rf"other\.tar, member x/1\.json: {said}"):
+        import_file(tmp_path / "other.tar", tmp_path / "back.parquet", "webdataset")
+
+
 # webdataset leaves the shard to the collector to close.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

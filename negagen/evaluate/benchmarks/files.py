@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from negagen.audit.formats import read_objects
+from negagen.batch.jsonl import object_of
 from negagen.batch.opening import explained
 from negagen.errors import DataError, InputError
 from negagen.evaluate.items import Picture
@@ -34,8 +35,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
                 return list(pq.read_table(path).to_pylist())
             if kind in (".jsonl", ".ndjson"):
-                lines = path.read_text(encoding="utf-8-sig").splitlines()
-                return [_object(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
+                # Not `splitlines`: a string in JSON may hold other ends of lines as they are.
+                lines = enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1)
+                return [object_of(line, f"{path}, line {number}") for number, line in lines if line.strip()]
             if kind in (".csv", ".tsv"):
                 # A cell that lists hundreds of negatives is longer than the module's own limit.
                 csv.field_size_limit(min(_LARGEST_CELL, sys.maxsize))
@@ -127,13 +129,3 @@ def box_of(row: Mapping[str, Any], left: str, top: str, width: str, height: str)
     except (KeyError, TypeError, ValueError):
         return None
     return (round(x), round(y), round(x + w), round(y + h))
-
-
-def _object(line: str, path: Path, number: int) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{path}, line {number} is not JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise DataError(f'{path}, line {number}: expected an object such as {{"caption": ...}}.')
-    return value
