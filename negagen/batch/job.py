@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from negagen.batch import schema as schemas
 from negagen.batch.remote import check_upload
@@ -124,22 +124,34 @@ def check_options(job: Job) -> None:
         _check_language_model(job, job.language_model)
 
 
-def check_source(job: Job, source: Source) -> None:
-    """Raise `InputError`, `OutputError` unless the columns and the address that the job names will do."""
+class PictureColumns(NamedTuple):
+    """The columns of the pictures' ids and of the pictures to read, None where there is none."""
+
+    ids: str | None
+    pictures: str | None
+
+
+def check_source(job: Job, source: Source) -> PictureColumns:
+    """Raise `InputError`, `OutputError` unless the columns and the address that the job names will do.
+
+    Gives the columns of pictures, which the job need not name.
+    """
     _check_remote(job, source)
     schemas.check_caption_column(source.schema, job.column, str(source))
     if job.id_column is not None:
         schemas.check_id_column(source.schema, job.id_column, str(source))
-    if image_ids(source, job.image_id_column) is None and job.siblings:
+    columns = PictureColumns(image_ids(source, job.image_id_column), _pictures_of(job))
+    if columns.ids is None and job.siblings:
         raise InputError(
             f"{source}: --siblings needs a column that names each caption's picture: give --image-id-column NAME."
         )
-    if (shown := pictures_of(job)) is not None:
-        schemas.check_image_column(source.schema, shown, str(source))
+    if columns.pictures is not None:
+        schemas.check_image_column(source.schema, columns.pictures, str(source))
     schemas.output_schema(source.schema, job.flat, str(source))
+    return columns
 
 
-def pictures_of(job: Job) -> str | None:
+def _pictures_of(job: Job) -> str | None:
     """The column of pictures to read, if a judge or a language model looks at them."""
     seeing = job.language_model is not None and job.language_model.seeing
     if seeing or job.spec.judges.get("image_text") is not None:

@@ -15,13 +15,13 @@ from negagen.batch import schema as schemas
 from negagen.batch.assembly import Assembly
 from negagen.batch.executors import Executor, Work, executor_for
 from negagen.batch.fitting import Captions, open_reference, with_model
-from negagen.batch.job import Job, Progress, Report, check_options, check_source, pictures_of
+from negagen.batch.job import Job, Progress, Report, check_options, check_source
 from negagen.batch.lock import Lock
 from negagen.batch.parts import Parts
 from negagen.batch.plan import Plan, make_plan, rows_of_a_part
 from negagen.batch.remote import upload
 from negagen.batch.siblings import index_for
-from negagen.batch.source import image_ids, open_source
+from negagen.batch.source import open_source
 from negagen.batch.spec import Identity, NegatorLike, NegatorSpec
 from negagen.batch.stats import peak_rss
 from negagen.batch.writer import Output
@@ -62,8 +62,7 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     check_output(output, [Path(given) for given in job.inputs], overwrite=overwrite)
     source = open_source(job.inputs)
     check_output(output, [Path(file.path) for file in source.files], overwrite=overwrite)
-    check_source(job, source)
-    pictures, shown = image_ids(source, job.image_id_column), pictures_of(job)
+    pictures, shown = check_source(job, source)
     rows = source.rows if job.limit is None else min(job.limit, source.rows)
     own = Captions(source, job.column, pictures, rows, job.siblings is not False)
     reference = (
