@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from lemminflect import getAllLemmas
@@ -35,6 +36,7 @@ class Compound(NamedTuple):
         return None if last is None else f"{self.first}{last}"
 
 
+@lru_cache(maxsize=8192)  # one unknown word is asked for up to three times
 def compound_of(lexicon: Lexicon, word: str) -> Compound | None:
     """The parts of a noun that no list has, in lower case; None for what is no such word.
 
