@@ -56,14 +56,14 @@ VARIANTS: Final = (
 )
 
 
-def prepare(data: Path, sides: Sequence[int], each: int, retrieval: int) -> None:
-    """An exam of the tuning part for each size of picture."""
+def prepare(data: Path, sides: Sequence[int], each: int, retrieval: int, training: int) -> None:
+    """An exam of the tuning part for each size of picture; captions of `training` scenes say what is plausible."""
     from examples.scenes.asking import make_exam, training_captions
 
     data.mkdir(parents=True, exist_ok=True)
-    training = training_captions(20_000)
+    told = training_captions(training)
     for side in sides:
-        made = make_exam(training, each=each, retrieval=retrieval, portraits=3, side=side, split="tune")
+        made = make_exam(told, each=each, retrieval=retrieval, portraits=3, side=side, split="tune")
         made.save(data / f"tune-{side}.npz")
 
 
@@ -182,6 +182,7 @@ def main() -> None:
     making.add_argument("--sides", type=int, nargs="+", default=[80, 112])
     making.add_argument("--each", type=int, default=200)
     making.add_argument("--retrieval", type=int, default=200)
+    making.add_argument("--training", type=int, default=20_000, help="scenes whose captions tell what is plausible")
     going = commands.add_parser("sweep", help="pre-train and choose")
     going.add_argument("--data", type=Path, default=Path("out/bases"))
     going.add_argument("--work", type=Path, default=Path("out/bases/work"), help="for what may be thrown away")
@@ -204,7 +205,7 @@ def main() -> None:
     given = parser.parse_args()
     match given.command:
         case "prepare":
-            prepare(given.data, given.sides, given.each, given.retrieval)
+            prepare(given.data, given.sides, given.each, given.retrieval, given.training)
         case "sweep":
             sweep(given)
         case _:
