@@ -115,7 +115,6 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     watch(Progress("preparing", detail=f"model {job.model}"))
     model = models.load(job.model, device=device)
     base = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
-    model.largest_scale = settings.max_scale
     needs = recipe.objective().needs
     if "bias" in needs and model.logit_bias is None:
         raise ModelError(f"{job.model} has no logit bias, which recipe {recipe.name!r} needs: give a SigLIP.")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 Source = Literal["transformers-clip", "transformers-siglip", "dual-encoder", "open-clip"]
 
-LARGEST_SCALE: Final = 100.0
 OPEN_CLIP: Final = "open-clip:"
 
 
@@ -55,7 +54,6 @@ class ContrastiveModel(nn.Module):
         image_mean, image_std: float [3], of pixels scaled to [0, 1].
         context_length: the most tokens of a text, its marks of start and end included.
         preprocessor: the image processor's settings, as they were read; an export writes them back.
-        largest_scale: where `logit_scale` stops.
     """
 
     network: Any
@@ -85,7 +83,6 @@ class ContrastiveModel(nn.Module):
         self.image_std = tuple(float(value) for value in image_std)
         self.context_length = context_length
         self.preprocessor = preprocessor
-        self.largest_scale = LARGEST_SCALE
         self.register_buffer("_mean", 255 * torch.tensor(self.image_mean).view(3, 1, 1), persistent=False)
         self.register_buffer("_std", 255 * torch.tensor(self.image_std).view(3, 1, 1), persistent=False)
         self._compiled: _Compiled | None = None
@@ -118,9 +115,9 @@ class ContrastiveModel(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        """The factor on cosines, float32 []: exp of the learnt parameter, at most `largest_scale`."""
+        """The factor on cosines, float32 []: exp of the learnt parameter."""
         scale: Tensor = self.network.logit_scale
-        return scale.float().exp().clamp(max=self.largest_scale).reshape(())
+        return scale.float().exp().reshape(())
 
     @property
     def logit_bias(self) -> Tensor | None:

@@ -144,7 +144,7 @@ class ModelSettings(BaseModel):
     """What of the model is trained, and how it is computed.
 
     `ema`: decay of an average of the weights that is evaluated and exported in their stead; 0 for none. `max_scale`
-    bounds exp(logit scale).
+    bounds exp(logit scale), unless the model comes with more.
     """
 
     model_config = _Strict

@@ -57,7 +57,8 @@ class Training:
 
     `average` is the recipe's moving average of `weights` (the trainable parameters), empty if it has none; `teacher`
     a model that anchors are taken from, frozen or averaged; `losses` what losses hand from step to step; `step` the
-    number of steps done; `feedback` what was said of candidates, where a curriculum goes by it.
+    number of steps done; `feedback` what was said of candidates, where a curriculum goes by it. The logarithm of the
+    logit scale stops at `most_log_scale`: the recipe's `max_scale`, or where the model came with more (SigLIPs do).
     """
 
     recipe: Recipe
@@ -68,6 +69,7 @@ class Training:
     gradients: FlatGradients
     scaler: Any
     average: list[Tensor]
+    most_log_scale: float
     losses: dict[str, Tensor] = field(default_factory=dict)
     step: int = 0
     feedback: Feedback | None = None
@@ -97,6 +99,7 @@ class Training:
             FlatGradients(weights),
             torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"),
             [one.detach().clone() for one in weights] if settings.ema else [],
+            max(math.log(settings.max_scale), float(model.network.logit_scale.detach())),
             feedback=feedback,
         )
 
@@ -114,7 +117,7 @@ class Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         with torch.no_grad():
-            self.model.network.logit_scale.clamp_(max=math.log(recipe.model.max_scale))
+            self.model.network.logit_scale.clamp_(max=self.most_log_scale)
         current = [one.detach() for one in self.weights]
         update_average(self.average, current, recipe.model.ema)
         if self.teacher is not None and recipe.retention.teacher == "ema":

@@ -95,15 +95,6 @@ def test_what_a_model_says_of_itself(folders: dict[str, Path]) -> None:
     assert siglip.logit_scale.item() == pytest.approx(2.718281828**2.3, rel=1e-5)
 
 
-def test_the_logit_scale_stops(folders: dict[str, Path]) -> None:
-    model = load(folders["clip"])
-    with torch.no_grad():
-        model.network.logit_scale.fill_(9.0)
-    assert model.logit_scale.item() == 100
-    model.largest_scale = 50.0
-    assert model.logit_scale.item() == 50
-
-
 def test_long_texts_are_cut_and_keep_their_end(folders: dict[str, Path]) -> None:
     model = load(folders["clip"])
     texts = model.tokenize(["a dog " * 100, "a dog"])

@@ -54,3 +54,33 @@ def test_nothing_is_dropped_in_the_frozen_part_of_a_tower(folder: Path) -> None:
     model, _ = training(folder, "last:1", "last:1")
     assert not model.network.text_model.embeddings.dropout.training
     assert model.network.text_model.encoder.layer[-1].output.dropout.training
+
+
+def scale_after(folder: Path, start: float, push: float, **settings: str) -> float:
+    """The logarithm of the scale, from `start`, after a step that would move it down (`push` > 0) or up."""
+    model = load(folder)
+    with torch.no_grad():
+        model.network.logit_scale.fill_(start)
+    recipe = load_recipe("clip", settings)
+    freeze(model, recipe.model, seed=0)
+    run = Training.begin(model, recipe, torch.device("cpu"))
+    run.gradients.zero()
+    if model.network.logit_scale.requires_grad:
+        (push * model.logit_scale).backward()
+    run.update(0.01)
+    return float(model.network.logit_scale.detach())
+
+
+def test_a_scale_at_its_bound_can_fall_and_cannot_rise(folder: Path) -> None:
+    bound = float(torch.tensor(100.0).log())
+    assert scale_after(folder, bound, 1.0) == pytest.approx(bound - 0.01, abs=1e-5)
+    assert scale_after(folder, bound, -1.0) == bound
+    assert scale_after(folder, bound - 0.005, -1.0) == pytest.approx(bound)
+    assert scale_after(folder, 3.0, -1.0, **{"model.max_scale": "20.2"}) == pytest.approx(3.0057, abs=1e-4)
+
+
+def test_a_model_above_the_bound_keeps_its_own_scale(folder: Path) -> None:
+    start = float(torch.tensor(4.7))
+    assert scale_after(folder, start, 1.0, **{"model.logit_scale": "frozen"}) == start
+    assert scale_after(folder, start, -1.0) == start
+    assert scale_after(folder, start, 1.0) == pytest.approx(start - 0.01, abs=1e-5)
