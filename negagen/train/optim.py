@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from negagen.train import distributed
 
 _EMBEDDINGS: Final = (nn.Embedding,)
-_POSITIONS: Final = ("positional_embedding", "pos_embed")  # of libraries where these are bare parameters
+# What a parameter of two dimensions or more is called where it is a matrix; tokens, tables and scales are not.
+_MATRICES: Final = ("weight", "proj")
 # Views begin at multiples of so many numbers: fused kernels read several at a time only from aligned addresses.
 _ALIGNED: Final = 64
 _PARTS: Final = 8
@@ -38,9 +39,11 @@ class Settings(Protocol):
 def decay_groups(module: nn.Module) -> tuple[list[str], list[str]]:
     """Names of the trainable parameters that weight decay shrinks, and of those that it leaves alone.
 
-    Left alone are vectors and scalars (biases, gains of norms, class tokens, logit scale and bias) and tables of
-    embeddings, positions included: to shrink a row that a batch does not use forgets what was pre-trained. OpenAI's
-    CLIP spares the former (arXiv 2103.00020, table 18); sparing the tables follows GPT-style trainers.
+    Left alone are vectors and scalars (biases, gains of norms, logit scale and bias), class tokens and other learnt
+    inputs (SigLIP's probe), and tables of embeddings, positions included: to shrink a row that a batch does not use
+    forgets what was pre-trained. OpenAI's CLIP spares the former (arXiv 2103.00020, table 18); sparing the tables
+    follows GPT-style trainers. Tables and tokens are known by their module or, where they are bare parameters, by a
+    name that is not that of a matrix.
     """
     tables = {
         id(parameter)
@@ -52,7 +55,8 @@ def decay_groups(module: nn.Module) -> tuple[list[str], list[str]]:
     spared: list[str] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            spare = parameter.ndim < 2 or id(parameter) in tables or name.endswith(_POSITIONS)
+            is_matrix = any(part in name.rpartition(".")[2] for part in _MATRICES)
+            spare = parameter.ndim < 2 or id(parameter) in tables or not is_matrix
             (spared if spare else decayed).append(name)
     return decayed, spared
 

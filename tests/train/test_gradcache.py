@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from negagen.train.gradcache import Cached
+from negagen.train.models import load
 from negagen.train.optim import FlatGradients, adamw, decay_groups, learning_rate, update_average
+from tests.train import tiny
 
 CPU = torch.device("cpu")
 
@@ -112,16 +116,40 @@ class Net(nn.Module):
         self.linear = nn.Linear(3, 2)
         self.logit_scale = nn.Parameter(torch.tensor(1.0))
         self.positional_embedding = nn.Parameter(torch.zeros(5, 3))
+        self.query = nn.Parameter(torch.zeros(2, 3))
+        self.text_projection = nn.Parameter(torch.zeros(3, 2))
         self.frozen = nn.Parameter(torch.ones(2, 2), requires_grad=False)
 
 
 def test_only_matrices_decay() -> None:
     decayed, spared = decay_groups(Net())
-    assert decayed == ["linear.weight"]
+    assert sorted(decayed) == ["linear.weight", "text_projection"]
     vectors = ["linear.bias", "logit_scale", "norm.bias", "norm.weight"]
-    assert sorted(spared) == ["embedding.weight", *vectors, "positional_embedding"]
+    assert sorted(spared) == ["embedding.weight", *vectors, "positional_embedding", "query"]
     groups = adamw(Net(), Settings(), fused=False).param_groups
-    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (6, 0.0)]
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(2, 0.1), (7, 0.0)]
+
+
+SPARED = {
+    tiny.clip: {"token_embedding.weight", "position_embedding.weight"},
+    tiny.siglip: {"token_embedding.weight", "position_embedding.weight", "head.probe"},
+    tiny.dual_encoder: {
+        "cls_token", "position_embeddings", "word_embeddings.weight", "position_embeddings.weight",
+        "token_type_embeddings.weight",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", SPARED)
+def test_tables_and_tokens_of_all_towers_are_spared(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    model = load(str(make(tmp_path))).requires_grad_(True)
+    decayed, spared = decay_groups(model)
+    parameters = dict(model.named_parameters())
+    tables = [name for name in spared if parameters[name].ndim > 1]
+    assert all(any(name.endswith(one) for name in tables) for one in SPARED[make])
+    assert all(any(name.endswith(one) for one in SPARED[make]) for name in tables)
+    assert decayed
+    assert all(name.endswith("weight") for name in decayed)
 
 
 def test_learning_rate() -> None:
