@@ -197,7 +197,7 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
             record = {
                 "kind": "step", "step": step, "epoch": (step - 1) // feed.steps_per_epoch, "loss": loss,
                 "losses": losses, "own_accuracy": correct, "grad_norm": norm, "logit_scale": scale, "lr": rate,
-                "images_per_second": speed,
+                "images_per_second": speed, "skipped": not math.isfinite(norm),
             }  # fmt: skip
             for sink in sinks:
                 sink.write(record)

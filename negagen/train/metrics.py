@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,18 +31,27 @@ class Sink(Protocol):
 
 
 class Jsonl:
-    """One JSON object a line in `RUN/metrics.jsonl`, flushed line by line."""
+    """One JSON object a line in `RUN/metrics.jsonl`, flushed line by line; what is no finite number is null there."""
 
     def __init__(self, run: Path) -> None:
         with explained(run / FILE):
             self._file = (run / FILE).open("a", encoding="utf-8")
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record) + "\n")
+        self._file.write(json.dumps(_finite(record), allow_nan=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
         self._file.close()
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinities, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class TensorBoard:
@@ -87,7 +97,7 @@ def check_sinks(names: Sequence[str]) -> None:
     """Raise `TrainingError` for an unknown name, or a package that is not installed."""
     for name in names:
         if name not in SINKS:
-            raise TrainingError(f"--log {name}: no such place for metrics{nearest(name, SINKS)}.")
+            raise TrainingError(f"--log {name}: no such place for metrics{nearest(name, SINKS)}")
         if importlib.util.find_spec(name) is None:
             raise TrainingError(f'--log {name} needs: pip install "negagen[{name}]"')
 

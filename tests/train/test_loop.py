@@ -124,6 +124,29 @@ def test_half_precision(folder: Path, precision: str) -> None:
     assert precision == "fp16" or losses(folder / precision)[3] < losses(folder / precision)[0]
 
 
+def test_a_step_that_fp16_leaves_out_is_marked_and_its_line_is_json(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Training.begin
+
+    def overflowing(*given: Any) -> Training:
+        training = begin(*given)
+        training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+        return training
+
+    monkeypatch.setattr(Training, "begin", overflowing)
+    finetune(small.job(folder, "left-out", settings={"model.precision": "fp16", "optimizer.steps": "2"}))
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    lines = (folder / "left-out" / metrics.FILE).read_text().splitlines()
+    steps = [one for line in lines if (one := json.loads(line, parse_constant=refuse))["kind"] == "step"]
+    assert [(one["grad_norm"], one["skipped"]) for one in steps] == [(None, True), (None, True)]
+    after, before = (load_file(folder / place / "model.safetensors") for place in ("left-out/model", "clip"))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
 STATEFUL = {"model.ema": "0.9", "retention.teacher": "ema", "optimizer.steps": "9", "patching.alpha": "none"}
 
 
