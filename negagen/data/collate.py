@@ -13,7 +13,7 @@ from torch import Tensor
 from negagen.data.batch import Batch
 from negagen.data.clic import Exchange
 from negagen.data.difficulty import Curriculum, Feedback
-from negagen.data.draw import Categories, Draw
+from negagen.data.draw import Categories, Draw, category_weights
 from negagen.data.order import Step
 from negagen.data.prepared import Prepared
 from negagen.data.tokens import Tokenizer
@@ -133,8 +133,29 @@ class Batches:
         if most < draw.k:
             raise DataError(
                 f"no caption of {data.source} has more than {most} {what} that may be drawn, but {draw.k} are asked"
-                f" for: set batch.{what} to {most}, or make more with `negagen generate --k`."
+                f" for{self._lacking(what, most)}"
             )
+
+    def _lacking(self, what: str, most: int) -> str:
+        """Why there are no more, and what to do, as the end of a sentence."""
+        tokens = self.prepared.tokens
+        choices, same = getattr(self.prepared.data, what), getattr(tokens, f"same_{what}")
+        unwanted = (
+            category_weights(self._categories)[choices.kinds] == 0 if what == "negatives" else np.zeros_like(same)
+        )
+        reasons, remedies = [], []
+        if cut := int((same & ~unwanted).sum()):
+            reasons.append(f"{cut:,}, cut to the model's {tokens.context_length} tokens, are equal to their caption")
+            remedies.append("shorten the captions or take a model with a longer context")
+        if others := int(unwanted.sum()):
+            reasons.append(f"{others:,} are of categories that batch.categories leaves out")
+            remedies.append("name more categories")
+        if most:
+            remedies.append(f"set batch.{what} to {most}")
+        if cut + others < len(choices):
+            remedies.append("make more with `negagen generate --k`")
+        because = f"; of its {len(choices):,} {what} {' and '.join(reasons)}" if reasons else ""
+        return f"{because}: {', or '.join(remedies)}."
 
     def __getitem__(self, step: Step) -> Batch:
         return self(step)

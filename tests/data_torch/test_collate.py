@@ -132,8 +132,24 @@ def test_more_negatives_than_any_row_has(prepared: Prepared) -> None:
         Batches(prepared, 4)
     with pytest.raises(DataError, match="more than 1 positives"):
         Batches(prepared, 1, 2)
-    with pytest.raises(DataError, match="more than 0 negatives"):
+    count = len(prepared.data.negatives)
+    said = rf"more than 0 negatives.*of its {count} negatives {count} are of categories.*: name more categories\.$"
+    with pytest.raises(DataError, match=said):
         Batches(prepared, 1, categories=["shuffle"])
+
+
+def test_edits_beyond_the_context_are_named_as_the_cause(tmp_path: Path) -> None:
+    path, images = dataset(tmp_path, 12)
+    prepared = prepare(Inputs([path], images), WordTokenizer(3), View(16), cache=tmp_path / "cache")
+    cut = (
+        r"of its 24 negatives 24, cut to the model's 3 tokens, are equal to their caption: shorten the captions[^,]*\.$"
+    )
+    with pytest.raises(DataError, match=cut):
+        Batches(prepared, 1)
+    # Of captions that are cut later some negatives are left: those of the first words.
+    prepared = prepare(Inputs([path], images), WordTokenizer(5), View(16), cache=tmp_path / "cache")
+    with pytest.raises(DataError, match=r"of its 24 negatives 4, cut to.*, or set batch\.negatives to 2, or make more"):
+        Batches(prepared, 3)
 
 
 def test_a_file_without_negatives_names_its_columns(tmp_path: Path) -> None:
