@@ -85,6 +85,14 @@ def build(
     return cache
 
 
+def _size(count: int) -> str:
+    """Bytes for a person, in the largest unit of which there is one: never 0.0 GB."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{count} bytes"
+
+
 def _judge(bad: int, total: int, problems: Sequence[tuple[str, str]], max_bad: float) -> None:
     if bad > max_bad * total:
         raise DataError(
@@ -173,8 +181,8 @@ class _Build:
         free = shutil.disk_usage(self._aside).free
         if needed > free:
             raise OutputError(
-                f"{self._aside.parent}: {len(self._pictures):,} pictures of {self._view} take {needed / 1e9:,.1f} GB,"
-                f" but {free / 1e9:,.1f} GB are free. Choose another place with --cache FOLDER, or a smaller size."
+                f"{self._aside.parent}: {len(self._pictures):,} pictures of {self._view} take {_size(needed)}, but"
+                f" {_size(free)} are free. Choose another place with --cache FOLDER, or a smaller size."
             )
 
     def _decoded(self, starts: list[int], path: Path) -> Iterator[tuple[int, dict[int, str]]]:

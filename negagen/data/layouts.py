@@ -27,7 +27,7 @@ class Inputs:
 
     Attributes:
         files: what `negagen generate` wrote (with `--flat` too), NegCLIP's TSV, any Parquet, CSV, TSV or JSON Lines of
-            captions and pictures, or WebDataset tars; all of one kind.
+            captions and pictures, or WebDataset tars, or folders of Parquet files or of tars; all of one kind.
         images: the folder from which paths of pictures start, or a Parquet file of pictures that has the column of
             ids too. None where pictures are in `files`, or their paths are absolute or start from the current folder.
         caption_column, image_column, image_id_column: names, where they are not the usual ones.

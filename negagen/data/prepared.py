@@ -55,8 +55,9 @@ class Prepared:
         held = uniforms(key ^ groups, np.zeros(len(groups), np.uint64)) < share
         if held.all() or not held.any():
             raise DataError(
-                f"a split of {share:g} leaves one side of {len(np.unique(groups)):,} pictures empty: give more data, or"
-                " another share."
+                f"holding out {share:g} of {len(np.unique(groups)):,} pictures leaves"
+                f" {'none to train on' if held.all() else 'none to measure on'}: give more pictures, another share with"
+                " --held-out, or --held-out 0 to train on all and measure on none."
             )
         return replace(self, rows=self.rows[~held]), replace(self, rows=self.rows[held])
 

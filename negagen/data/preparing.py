@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def prepare(
         InputError, DataError: files, columns or pictures that no run can be made of; see `negagen.data.reading.read`
             and `negagen.data.building.build`.
         OutputError: `cache` cannot be written to, or is too small.
+
+    Warns of pictures that go by several ids.
     """
     data, pictures = _read(inputs, cache, tell)
     _check_absent(data, pictures, inputs, max_bad)
@@ -61,7 +64,10 @@ def prepare(
     tokens = tokenise(
         data, tokenizer, cache / "tokens", (lambda done, total: tell("texts", done, total)) if tell else None
     )
-    made = Prepared(data, pixels, tokens, rows, tuple(_notes(data, pixels, tokens)))
+    shared = _shared(data)
+    if shared:
+        warnings.warn(shared, stacklevel=2)
+    made = Prepared(data, pixels, tokens, rows, (*([shared] if shared else ()), *_notes(data, pixels, tokens)))
     made.save(cache / f"{made.fingerprint}.json")
     return made
 
@@ -94,6 +100,24 @@ def _check_absent(data: TrainingSet, pictures: Pictures, inputs: Inputs, max_bad
             f" first is that of row {data.numbers[absent[0]]}, {data.caption_texts(absent[:1])[0]!r}). Give the file"
             " that has them, or allow more."
         )
+
+
+def _shared(data: TrainingSet) -> str:
+    """A sentence on pictures that go by several ids; empty if there are none."""
+    there = np.flatnonzero(data.images >= 0)
+    images, groups = data.images[there], data.groups[there]
+    found, first = np.unique(images, return_index=True)
+    of_first = groups[first][np.searchsorted(found, images)]
+    several = np.unique(images[groups != of_first])
+    if not len(several):
+        return ""
+    row = there[images == several[0]][0]
+    return (
+        f"{len(several):,} of {len(found):,} pictures have more than one image id (the first is that of row"
+        f" {data.numbers[row]}). Captions are siblings by their ids: those of such a picture are negatives of each"
+        " other, and it may be both trained on and held out. Give ids of pictures, or leave the column out"
+        ' (--image-id-column ""): captions of equal pictures are siblings then.'
+    )
 
 
 def _notes(data: TrainingSet, pixels: ImageCache, tokens: TokenTable) -> list[str]:

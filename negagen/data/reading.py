@@ -43,7 +43,8 @@ def fingerprint_of(inputs: Inputs) -> str:
     Raises:
         InputError, DataError: there are no files, or they cannot be read.
     """
-    digests = tars.digests(inputs.files) if tars.are_tars(inputs.files) else _digests(open_source(inputs.files))
+    shards = tars.tars_of(inputs.files)
+    digests = tars.digests(shards) if shards else _digests(open_source(inputs.files))
     options = (inputs.caption_column, inputs.image_column, inputs.image_id_column)
     if _joined(inputs):
         digests |= _digests(open_source([str(inputs.images)]))
@@ -61,14 +62,15 @@ def read(inputs: Inputs) -> Read:
             negatives, or the pictures, belong to other captions.
     """
     fingerprint = fingerprint_of(inputs)
-    found = _from_tars(inputs) if tars.are_tars(inputs.files) else _from_tables(inputs)
+    shards = tars.tars_of(inputs.files)
+    found = _from_tars(shards, inputs) if shards else _from_tables(inputs)
     return Read(replace(found.data, fingerprint=fingerprint), found.pictures)
 
 
 def check(inputs: Inputs) -> None:
     """Raise what `read` would of files, columns and a table without rows, before it reads them: looks at footers (text
     files have none: they are read once)."""
-    if tars.are_tars(inputs.files):
+    if tars.tars_of(inputs.files):
         return
     _described(inputs)
     if inputs.images is not None and inputs.images.is_file():
@@ -238,10 +240,10 @@ class _Fit:
             )
 
 
-def _from_tars(inputs: Inputs) -> Read:
+def _from_tars(files: Sequence[Path], inputs: Inputs) -> Read:
     if inputs.images is not None:
         raise DataError(f"tars bring their own pictures: leave out --images {inputs.images}.")
-    shards = tars.index(inputs.files, inputs)
+    shards = tars.index(files, inputs)
     found = gather(shards.rows(), shards.source, merge=False)
     where = shards.where(found.names)
-    return Read(found.data, in_tars(tars.digests(inputs.files), Strings.of_arrow(found.names), where))
+    return Read(found.data, in_tars(tars.digests(files), Strings.of_arrow(found.names), where))

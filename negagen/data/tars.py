@@ -55,19 +55,32 @@ class Shards:
         return places
 
 
-def are_tars(files: Sequence[str | Path]) -> bool:
-    """Whether all `files` are tars by their names. Raises `InputError` if only some are."""
-    endings = {str(path).lower().endswith((".tar", ".tar.gz", ".tgz")) for path in files}
-    if len(endings) > 1:
-        raise InputError("tars and other files cannot be read as one training set: give files of one kind.")
-    return endings == {True}
+def tars_of(files: Sequence[str | Path]) -> list[Path]:
+    """The tars that `files` are by their names, folders standing for the tars in them; empty if they are others.
+
+    A folder that has Parquet files too is none of tars. Raises `InputError` if only some of `files` are tars.
+    """
+    found = [(Path(path), _tars_in(Path(path))) for path in files]
+    if any(tars for _, tars in found) and not all(tars for _, tars in found):
+        other = next(path for path, tars in found if not tars)
+        raise InputError(
+            f"tars and other files cannot be read as one training set, and {other} is none of tars: give files of one"
+            " kind."
+        )
+    return [tar for _, tars in found for tar in tars]
 
 
-def digests(files: Sequence[str | Path]) -> dict[str, str]:
+def _tars_in(path: Path) -> list[Path]:
+    if path.is_dir():
+        tabled = next(path.rglob("*.parquet"), None) is not None
+        return [] if tabled else sorted(tar for tar in path.rglob("*.tar") if not tar.name.startswith((".", "_")))
+    return [path] if path.name.lower().endswith((".tar", ".tar.gz", ".tgz")) else []
+
+
+def digests(files: Sequence[Path]) -> dict[str, str]:
     """Size and time of change of each tar. Raises `InputError` for one that is missing or compressed."""
     out = {}
-    for given in files:
-        path = Path(given)
+    for path in files:
         if path.suffix.lower() != ".tar":
             raise InputError(f"{path} is compressed, so that no picture in it can be read alone: decompress it first.")
         try:
@@ -78,7 +91,7 @@ def digests(files: Sequence[str | Path]) -> dict[str, str]:
     return out
 
 
-def index(files: Sequence[str | Path], inputs: Inputs) -> Shards:
+def index(files: Sequence[Path], inputs: Inputs) -> Shards:
     """Look through the tars.
 
     The caption of a sample is in `KEY.txt`, or in `KEY.json` as `caption` (or `captions`, a list); negatives and
@@ -92,9 +105,9 @@ def index(files: Sequence[str | Path], inputs: Inputs) -> Shards:
     chunks, members = [], []
     places: list[tuple[int, int, int]] = []
     count = captions = 0
-    for shard, given in enumerate(files):
-        samples = list(_samples(Path(given)).items())
-        rows, pictures = _chunk(samples, Path(given), count, inputs)
+    for shard, path in enumerate(files):
+        samples = list(_samples(path).items())
+        rows, pictures = _chunk(samples, path, count, inputs)
         chunks.append(rows)
         members += [name for name, _, _ in pictures]
         places += [(shard, offset, size) for _, offset, size in pictures]

@@ -197,7 +197,7 @@ def test_a_disk_that_is_too_small_is_told_before_it_is_full(tmp_path: Path, monk
     pictures = sources(tmp_path, "files", 3)
     usage = type("Usage", (), {"free": 100})()
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(OutputError, match="--cache"):
+    with pytest.raises(OutputError, match=r"3 pictures of .* take 2\.3 kB, but 100 bytes are free\..*--cache"):
         build(pictures, VIEW, tmp_path / "cache")
 
 

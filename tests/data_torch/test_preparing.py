@@ -95,8 +95,20 @@ def test_a_split_is_by_picture_and_by_seed_alone(tmp_path: Path) -> None:
     assert set(two.rows) <= set(larger.rows)
     assert one.fingerprint != prepared.fingerprint
     for share in (0.0, 1.0):
-        with pytest.raises(DataError, match="empty"):
+        with pytest.raises(DataError, match=r"40 pictures leaves none to (train|measure) on.*--held-out 0 "):
             prepared.split(share)
+
+
+def test_pictures_of_several_ids_are_warned_of(tmp_path: Path) -> None:
+    table = rows(8, 2)
+    for number in (4, 5):
+        table[number]["image_id"] = f"row {number}"
+    images = folder_of_pictures(tmp_path / "images", 4)
+    path = write(tmp_path / "negatives.parquet", table)
+    with pytest.warns(UserWarning, match=r"1 of 4 pictures have more than one image id .*row 4.*held out"):
+        prepared = prepare(Inputs([path], images), TOKENIZER, VIEW, cache=tmp_path / "cache")
+    assert "more than one image id" in prepared.notes[0]
+    assert len(np.unique(prepared.data.groups)) == 5
 
 
 def test_prepared_data_opens_without_its_sources_or_pyarrow(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from negagen.data.layouts import Inputs
 from negagen.data.reading import read
 from negagen.errors import DataError, InputError
-from tests.data_torch.files import Members, caption, negatives_of, picture, write_tar
+from tests.data_torch.files import Members, caption, negatives_of, picture, rows, write, write_tar
 
 
 def shards(folder: Path) -> list[Path]:
@@ -38,6 +38,18 @@ def test_samples_become_rows(tmp_path: Path) -> None:
     assert data.negatives.counts.tolist() == [0, 0, 0, 3, 1, 1, 0]
     assert data.negatives.starts[:3].tolist() == [one["edits"][0]["start"] for one in negatives_of(3)]
     assert data.texts.take(data.positives.texts) == ["fine"]
+
+
+def test_a_folder_stands_for_its_tars(tmp_path: Path) -> None:
+    files = shards(tmp_path)
+    (tmp_path / "schema.arrow").write_bytes(b"what `negagen export` lays beside them")
+    one, other = read(Inputs([tmp_path])), read(Inputs(files))
+    assert one.data.caption_texts(np.arange(len(one.data))) == other.data.caption_texts(np.arange(len(other.data)))
+    assert one.data.fingerprint == other.data.fingerprint
+    assert list(one.pictures.read(0, 6)) == list(other.pictures.read(0, 6))
+    write(tmp_path / "n.parquet", rows(3))
+    with pytest.raises(InputError, match="one kind"):
+        read(Inputs([tmp_path, *files]))
 
 
 def test_what_is_no_training_set(tmp_path: Path) -> None:
