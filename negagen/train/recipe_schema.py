@@ -29,6 +29,10 @@ def _known_categories(value: dict[str, float]) -> dict[str, float]:
     return value
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 class LossTerm(BaseModel):
     """One loss, by its name in `negagen.train.losses.LOSSES`; keys beside these four are the loss's own.
 
@@ -129,6 +133,13 @@ class OptimizerSettings(BaseModel):
     epochs: float | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
 
+    @field_validator("warmup", mode="before")
+    @classmethod
+    def _steps_or_fraction(cls, value: object) -> object:
+        if not _is_number(value):
+            raise ValueError(f"expected a whole number of steps or a fraction of all below 1, not {value!r}")
+        return value
+
     @model_validator(mode="after")
     def _one_length(self) -> OptimizerSettings:
         if isinstance(self.warmup, float) and self.warmup >= 1:
@@ -190,6 +201,14 @@ class PatchingSettings(BaseModel):
 
     alpha: Share | tuple[Share, ...] | None = None
     tolerance: Share = 0.01
+
+    @field_validator("alpha", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        several = value if isinstance(value, list | tuple) else [value]
+        if value is not None and not (several and all(_is_number(one) and 0 <= one <= 1 for one in several)):
+            raise ValueError(f"expected a number from 0 to 1 or a list such as [0, 0.25, 0.5, 0.75, 1], not {value!r}")
+        return value
 
 
 class Recipe(BaseModel):
