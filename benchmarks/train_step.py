@@ -37,6 +37,7 @@ from negagen.train.step import Encoder
 WORDS = 14  # of a caption, between its marks: 16 tokens
 START, END = 49406, 49407
 BATCHES = 3  # different ones, used in turn
+ROUND = 12  # steps that are timed as one
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ class Run:
 
 
 def measure(setting: Setting, device: torch.device, *, small: bool, source: Any, rounds: int = 6) -> dict[str, Any]:
-    """Time `rounds` rounds of one step a batch, after two rounds of warm-up."""
+    """Time rounds of twelve steps, after six steps of warm-up; the GPU is waited for at the end of a round alone."""
     torch._dynamo.reset()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -237,10 +238,10 @@ def measure(setting: Setting, device: torch.device, *, small: bool, source: Any,
         times = []
         for _ in range(rounds):
             start = time.perf_counter()
-            for number in range(BATCHES):
+            for number in range(ROUND):
                 loss = run.step(number)
             synchronize(device)
-            times.append(1e3 * (time.perf_counter() - start) / BATCHES)
+            times.append(1e3 * (time.perf_counter() - start) / ROUND)
     milliseconds = statistics.median(times)
     peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0.0
     return {
