@@ -31,8 +31,8 @@ LEAKY: Final = ("negclip", "negagen")
 VARIANTS: Final[tuple[dict[str, str], ...]] = (
     {},
     {"loss.own.weight": "2.0"},
-    {"loss.own.weight": "1.0"},
-    {"loss.own.weight": "1.0", "loss.retention.weight": "0.5"},
+    {"loss.own.weight": "4.0"},
+    {"loss.retention.weight": "0.5"},
 )
 TUNING_SEED: Final = 100
 

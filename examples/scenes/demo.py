@@ -29,8 +29,6 @@ BASE: Final = Path(__file__).parent / "tiny"
 SIDE: Final = 80
 # Swaps, and rewordings that stay true, which the recipe wants, so that what is edited is not for that false.
 CATEGORIES: Final = "swap_att,swap_obj,swap_role,paraphrase"
-# Keys of a recipe that are other than published, chosen on the tuning part: more costs retrieval (docs/scenes.md).
-OWN: Final[Mapping[str, tuple[str, ...]]] = {"negagen": ("loss.own.weight=1",)}
 ALPHA: Final = "0.6"  # CLoVe's (arXiv 2402.15021)
 MODELS: Final = ("before", "without", "with", "without-patched", "with-patched")
 MISLED: Final = "accuracy against the text"
@@ -82,7 +80,7 @@ def main() -> None:
         "--categories", CATEGORIES, "--blindness", given.blindness, "--quiet",
     ])  # fmt: skip
     _example(out / "negatives.parquet")
-    own_keys = _set("batch.negatives=1", *OWN.get(given.recipe, ()), *given.set)
+    own_keys = _set("batch.negatives=1", *given.set)
     shared = [
         "--model", base, "--seed", str(given.seed), "--held-out", "0", "--workers", "1", "--device", "cpu",
         "--cache", str(out / "cache"), "--quiet", *_settings(given),
