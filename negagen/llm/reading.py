@@ -18,6 +18,8 @@ State = Literal["json", "salvaged", "unreadable"]
 """Whether an answer was JSON as asked for, had JSON somewhere in it, or nothing that could be used."""
 
 _MOST_CHARACTERS: Final = 20_000
+_MOST_DIGITS: Final = 9
+"""Python reads no numbers of thousands of digits."""
 _OBJECT: Final = re.compile(r"\{[^{}]*\}")
 _COMMA: Final = re.compile(r",\s*(?=[\]}])")
 _DECODER: Final = json.JSONDecoder()
@@ -134,7 +136,7 @@ def _span(item: Mapping[str, Any], spans: int) -> int | None:
     """The span an item is about, from 0."""
     number = item.get("span")
     if isinstance(number, str) and number.strip().isdecimal():
-        number = int(number)
+        number = int(number.strip()[:_MOST_DIGITS])
     if isinstance(number, int) and not isinstance(number, bool):
         return number - 1 if 1 <= number <= spans else None
     return 0 if number is None and spans == 1 else None

@@ -49,6 +49,9 @@ def test_json_is_found_in_what_is_none(text: str) -> None:
         "{",
         '{"edits": "none"}',
         '{"edits": [{"span": 3, "replacement": "cat"}]}',  # no such span
+        f'{{"edits": [{{"span": "{"1" * 5000}", "replacement": "cat"}}]}}',
+        f'{{"edits": [{{"span": {"1" * 5000}, "replacement": "cat"}}]}}',
+        '{"edits": [{"span": "\u00b2", "replacement": "cat"}]}',  # a digit that is no number
         '{"edits": [{"span": 1, "replacement": ["cat"]}]}',
         '{"edits": [{"span": true, "replacement": "cat"}]}',
         '{"answer": 42}',

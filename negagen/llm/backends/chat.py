@@ -16,6 +16,7 @@ Format = Literal["json_schema", "unbounded", "json_object", "none"]
 FORMATS: Final[tuple[Format, ...]] = ("unbounded", "json_schema", "json_object", "none")
 """What a new schema begins with, the first of those that the server took of others."""
 _IMAGES: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+_TEMPLATE: Final = ("chat_template_kwargs", "enable_thinking")
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _BOUNDS: Final = (
     "minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems", "uniqueItems",
@@ -30,6 +31,7 @@ class Dialect:
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     temperature: bool = True
     seed: bool = True
+    template: bool = True
 
     def without(self, refusal: Refusal) -> Dialect | None:
         """The dialect that leaves out what `refusal` names; None if it names nothing that can be left out."""
@@ -39,6 +41,8 @@ class Dialect:
             return replace(self, temperature=False)
         if self.seed and refusal.parameter == "seed":
             return replace(self, seed=False)
+        if self.template and refusal.names(*_TEMPLATE):
+            return replace(self, template=False)
         if self.answer_format == "json_schema" and refusal.names(*_BOUNDS):
             # OpenAI's strict schemas know no lengths and ranges, at times.
             return replace(self, answer_format="unbounded")
@@ -58,6 +62,7 @@ class Dialect:
             *(("response_format",) if self.answer_format == "none" else ()),
             *(() if self.temperature else ("temperature",)),
             *(() if self.seed else ("seed",)),
+            *(() if self.template else ("chat_template_kwargs (enable_thinking)",)),
         )
 
 
@@ -104,6 +109,9 @@ def payload(model: str, request: Request, dialect: Dialect) -> dict[str, Any]:
     if dialect.seed:
         # Servers read a signed integer of 64 bits, some of 32.
         body["seed"] = request.seed & 0x7FFFFFFF
+    if dialect.template:
+        # Templates that do not think of it ignore it; others would spend the answer's tokens on thoughts.
+        body["chat_template_kwargs"] = {"enable_thinking": False}
     if request.schema is not None:
         if dialect.answer_format in ("json_schema", "unbounded"):
             wanted = dict(request.schema) if dialect.answer_format == "json_schema" else unbounded(request.schema)
@@ -152,7 +160,7 @@ def read(body: bytes, request: Request) -> Answer | Failure | None:
         if not text and finish != "length":
             return Failure(f"the server's answer is empty ({'refusal' if message.get('refusal') else finish})")
         return Answer(text, asked, said, finish)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -168,7 +176,7 @@ def refusal_of(status: int, body: bytes) -> Refusal:
     """What a response with an error's status says, of whichever shape."""
     try:
         told: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = body.decode("utf-8", "replace")
     inner = told.get("error", told) if isinstance(told, Mapping) else told
     if not isinstance(inner, Mapping):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any, Final
 
 import httpx2
@@ -22,6 +24,8 @@ _AGAIN: Final = "Run the same command again then: what was answered is kept."
 _CONNECT_SECONDS: Final = 10.0
 _FRUITLESS: Final = 8
 _EXHAUSTED: Final = 16
+_LONGEST: Final = 1 << 20
+_ENVIRONMENT: Final = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _log = logging.getLogger(__name__)
 
 
@@ -36,11 +40,7 @@ class Exchange:
     ) -> None:
         self._model, self._address, self._keyed = model, address, key is not None
         self._timeout, self._policy = timeout, policy
-        self._client = httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(timeout, connect=min(_CONNECT_SECONDS, timeout)),
-            limits=httpx2.Limits(max_connections=concurrency),
-        )
+        self._client = _client(address, key, concurrency, timeout)
         self._slots = asyncio.Semaphore(concurrency)
         self._probes: dict[str, asyncio.Lock] = {}
         self._dialects: dict[str, Dialect] = {}
@@ -82,12 +82,16 @@ class Exchange:
                 reason = f"no answer within {self._timeout:g} s"
             except httpx2.TransportError:
                 reason = "the connection was cut"
+            except httpx2.DecodingError:
+                reason = "the server's response is not compressed as it says"
             else:
                 if status == 200:
-                    if (result := read(body, request)) is not None:
+                    long = len(body) > _LONGEST
+                    if (result := None if long else read(body, request)) is not None:
                         self._settle(schema, dialect, changed=dialect != known)
                         return result
-                    reason = "the server's response is no chat completion"
+                    what = f"longer than {_LONGEST >> 20} MiB" if long else "no chat completion"
+                    reason = f"the server's response is {what}"
                 else:
                     refusal = refusal_of(status, body)
                     if not refusal.passing:
@@ -110,9 +114,9 @@ class Exchange:
                 if self._resume_at > asyncio.get_running_loop().time():
                     continue
                 # httpx2 limits the pause between two pieces; a server that drips would never end.
-                async with asyncio.timeout(self._timeout):
-                    response = await self._client.post(f"{self._address}/chat/completions", json=body)
-                return response.status_code, response.headers.get("retry-after"), response.content
+                address = f"{self._address}/chat/completions"
+                async with asyncio.timeout(self._timeout), self._client.stream("POST", address, json=body) as response:
+                    return response.status_code, response.headers.get("retry-after"), await _beginning(response)
 
     async def _pause(self, asked: float, own: float) -> None:
         if asked > self._policy.patience:
@@ -161,9 +165,56 @@ class Exchange:
             # A server that does not know `response_format` need not name it; most say 400, some 501.
             if nameless and unsettled and (milder := dialect.looser()) is not None:
                 return milder
+            if nameless and dialect.template and not self._dialects:  # nor `chat_template_kwargs`
+                return replace(dialect, template=False, answer_format=self._first.answer_format)
             if refusal.status != 501 and (nameless or self._answered):
                 return None
         raise LanguageModelError(
             f"{where}: no model {self._model!r} there, or no /chat/completions. Give --llm a name that "
             f"{self._address}/models lists, and --base-url the address up to and with /v1."
         )
+
+
+def _client(address: str, key: str | None, concurrency: int, timeout: float) -> httpx2.AsyncClient:
+    """The client for a server. Raises `LanguageModelError` where proxies or certificates of the environment are wrong.
+
+    To a server on this machine no proxy leads, and without TLS no certificates are looked at.
+    """
+    url = httpx2.URL(address)
+    limits = httpx2.Limits(max_connections=concurrency)
+    verify = url.scheme == "https"
+    try:
+        return httpx2.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx2.Timeout(timeout, connect=min(_CONNECT_SECONDS, timeout)),
+            limits=limits,
+            verify=verify,
+            transport=httpx2.AsyncHTTPTransport(verify=verify, limits=limits) if _is_here(url.host) else None,
+        )
+    except (ImportError, OSError, ValueError) as error:
+        # Not the values: a proxy's address may hold a password.
+        given = [name for name in _ENVIRONMENT if os.environ.get(name) or os.environ.get(name.lower())]
+        socks = isinstance(error, ImportError)
+        raise LanguageModelError(
+            f"{address} cannot be asked by way of the proxies and certificates that the environment names"
+            f" ({', '.join(given)}): "
+            + ("a SOCKS proxy needs a package, pip install socksio." if socks else "correct these variables, or unset.")
+        ) from error
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+async def _beginning(response: httpx2.Response) -> bytes:
+    """The body, or a little more of it than `_LONGEST` bytes: what is longer is no answer, and need not be stored."""
+    parts, size = list[bytes](), 0
+    async for part in response.aiter_bytes(1 << 16):
+        parts.append(part)
+        size += len(part)
+        if size > _LONGEST:
+            break
+    return b"".join(parts)

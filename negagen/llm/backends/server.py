@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
@@ -34,8 +35,8 @@ class ServerBackend:
     A request is sent again only after 408, 425, 429, 5xx, a cut or refused connection, a body that is not a whole chat
     completion, or no answer in time, and no more often than `policy` says; a 429 holds back all other requests for as
     long as the server asks. Besides, a server that refuses a field (`response_format`, `temperature`, `seed`,
-    `max_tokens`) gets that request once more without it, and every later one without it from the start: until a schema
-    has been taken, its requests go one at a time. What is left out is told by one warning.
+    `max_tokens`, `chat_template_kwargs`) gets that request once more without it, and every later one without it from
+    the start: until a schema has been taken, its requests go one at a time. What is left out is told by one warning.
 
     The work is done on a thread of its own, so that `answers` can be used from any thread, from several at once, and
     inside a running event loop. What is under way is cut when the iterator is closed or interrupted. An answer holds
@@ -62,8 +63,8 @@ class ServerBackend:
         timeout: float = 120.0,
         policy: Policy | None = None,
     ) -> None:
-        if concurrency < 1 or timeout <= 0:
-            raise LanguageModelError("concurrency must be 1 or more, and the time limit more than 0 seconds.")
+        if concurrency < 1 or not 0 < timeout < inf:
+            raise LanguageModelError("--llm-concurrency must be 1 or more, --llm-timeout more than 0 seconds.")
         self._model = model
         self._address = _checked(base_url)
         self._concurrency, self._timeout = concurrency, timeout
@@ -124,14 +125,13 @@ class ServerBackend:
         if self._closed:
             raise self._gone()
         if self._running is None:
-            key = _key()
+            exchange = Exchange(
+                self._model, self._address, _key(),
+                concurrency=self._concurrency, timeout=self._timeout, policy=self._policy,
+            )  # fmt: skip
             loop = asyncio.new_event_loop()
             thread = threading.Thread(target=loop.run_forever, name="negagen-llm", daemon=True)
             thread.start()
-            exchange = Exchange(
-                self._model, self._address, key,
-                concurrency=self._concurrency, timeout=self._timeout, policy=self._policy,
-            )  # fmt: skip
             self._running = loop, thread, exchange
         return self._running[0], self._running[2]
 
@@ -217,8 +217,10 @@ def _checked(base_url: str) -> str:
         raise LanguageModelError(
             f"--base-url must not hold a password: set the environment variable {KEYS[0]} instead."
         )
-    if url.query:
-        raise LanguageModelError("--base-url must not hold a query: give the part before the question mark.")
+    if url.query or url.fragment or "#" in base_url:
+        raise LanguageModelError("--base-url must not hold a query or a fragment: give the part before the ? or #.")
+    if url.port is not None and not 0 < url.port < 1 << 16:
+        raise LanguageModelError(f"--base-url: no server listens on port {url.port}. Ports go from 1 to 65535.")
     return base_url.rstrip("/")
 
 

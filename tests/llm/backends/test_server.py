@@ -131,6 +131,7 @@ def test_what_is_sent() -> None:
             "temperature": 0.5,
             "seed": 3,
             "stream": False,
+            "chat_template_kwargs": {"enable_thinking": False},
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": "answer", "strict": True, "schema": SCHEMA},
@@ -181,16 +182,26 @@ def test_it_runs_inside_a_running_event_loop() -> None:
     [
         failed(429, code="rate_limit_exceeded"), failed(500), failed(502), failed(503), failed(504), failed(408),
         Reply(cut_after=0), Reply(body=said("x").body, cut_after=9), Reply(body=b"<html>busy</html>"),
-        Reply(body=said("x").body[:40]), Reply(body=b'{"choices": []}'), Reply(body=b"[]"),
+        Reply(body=said("x").body[:40]), Reply(body=b'{"choices": []}'), Reply(body=b"[]"), Reply(body=b"[" * 200_000),
+        Reply(500, b"[" * 200_000), Reply(body=said("x").body, headers={"Content-Encoding": "gzip"}),
+        Reply(body=said("x" * (1 << 20)).body),
     ],
     ids=[
-        "429", "500", "502", "503", "504", "408", "cut", "half", "html", "half JSON", "no choices", "a list",
+        "429", "500", "502", "503", "504", "408", "cut", "half", "html", "half JSON", "no choices", "a list", "deep",
+        "deep 500", "not gzip", "too long",
     ],
 )  # fmt: skip
 def test_faults_that_pass_are_tried_again(fault: Reply) -> None:
     found, server = ask(lambda before, body: fault if before < 2 else echo(before, body), requests(6))
     assert found == {n: Answer(f"to question {n}", 10, 5, "stop") for n in range(6)}
     assert set(server.asked().values()) == {3}
+
+
+def test_no_more_of_a_body_is_read_than_an_answer_may_have() -> None:
+    found, _ = ask(lambda before, body: said("x" * (1 << 25)), [request("a")], policy=Policy(2, 0.01))
+    assert found[0] == Failure("the server's response is longer than 1 MiB, 2 attempts")
+    found, _ = ask(lambda before, body: said("x" * (1 << 19)), [request("a")])
+    assert found[0] == Answer("x" * (1 << 19), 10, 5, "stop")
 
 
 def test_a_fault_that_stays_becomes_a_failure_after_the_last_attempt() -> None:
@@ -433,15 +444,30 @@ def test_a_request_s_own_refusal_is_not_laid_to_the_format() -> None:
         ("max_tokens", failed(400, "Use 'max_completion_tokens' instead.", code="unsupported_parameter")),
         ("temperature", failed(400, "only the default", param="temperature", code="unsupported_value")),
         ("seed", failed(400, "no seed", param="seed")),
+        ("chat_template_kwargs", failed(400, "Unrecognized request argument supplied: chat_template_kwargs")),
+        ("chat_template_kwargs", failed(400, "bad request")),
     ],
 )
 def test_other_fields_that_the_server_refuses(refused: str, error: Reply, caplog: pytest.LogCaptureFixture) -> None:
-    found, server = ask(lambda before, body: error if refused in body else echo(before, body), requests(10))
+    first = [request("first", schema=None), *requests(9)]
+    found, server = ask(lambda before, body: error if refused in body else echo(before, body), first, concurrency=1)
     assert all(isinstance(result, Answer) for result in found.values())
     assert len(server.received) == 11
     if refused == "max_tokens":
         assert server.received[-1]["max_completion_tokens"] == 20
     assert len(caplog.records) == (refused != "max_tokens")
+
+
+def test_all_that_a_server_refuses_without_a_name_is_found_out() -> None:
+    def plan(before: int, body: dict[str, Any]) -> Reply:
+        takes = "response_format" not in body and "chat_template_kwargs" not in body
+        return echo(before, body) if takes else failed(400, "bad request")
+
+    found, server = ask(plan, requests(10))
+    assert all(isinstance(result, Answer) for result in found.values())
+    assert len(server.received) == 10 + 5
+    found, server = ask(lambda before, body: failed(400, "too long"), requests(1))
+    assert found[0] == Failure("refused: HTTP 400")
 
 
 def test_a_picture_goes_along() -> None:
@@ -588,6 +614,9 @@ def test_closing() -> None:
         ("", "must be like"),
         (f"http://user:{KEY}@host/v1", "password"),
         (f"http://host/v1?key={KEY}", "query"),
+        (f"http://host/v1#{KEY}", "fragment"),
+        ("http://host:99999/v1", "port 99999"),
+        ("http://host:0/v1", "port 0"),
     ],
 )
 def test_addresses_that_cannot_be(url: str, words: str) -> None:
@@ -605,3 +634,35 @@ def test_a_usage_that_is_no_number_is_guessed(usage: object) -> None:
     body = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}], "usage": usage}
     answer = read(json.dumps(body).encode(), Request((Message("user", "12345"),), None, 8, 0.0, 0))
     assert answer == Answer("yes", 3, 2, "stop")
+
+
+BROKEN = [
+    ({"ALL_PROXY": f"socks5://user:{KEY}@127.0.0.1:1"}, r"ALL_PROXY.*\): a SOCKS proxy needs a package"),
+    ({"HTTP_PROXY": f"foo://user:{KEY}@bar"}, r"HTTP_PROXY.*\): correct"),
+]
+
+
+@pytest.mark.parametrize(("names", "words"), [*BROKEN, ({"SSL_CERT_FILE": "/none"}, r"SSL_CERT_FILE.*\): correct")])
+def test_an_environment_that_cannot_be_used_is_told(
+    names: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    backend = ServerBackend("m", "https://models.invalid/v1", policy=QUICK)
+    with closing(backend), pytest.raises(LanguageModelError, match=words) as caught:
+        list(backend.answers(requests(1)))
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [names for names, _ in BROKEN])
+def test_to_this_machine_no_proxy_leads(names: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**names, "SSL_CERT_FILE": "/none"}.items():
+        monkeypatch.setenv(name, value)
+    found, _ = ask(echo, requests(1))
+    assert found[0] == Answer("to question 0", 10, 5, "stop")
+
+
+def test_a_time_limit_must_be_one() -> None:
+    for options in ({"concurrency": 0}, {"timeout": 0.0}, {"timeout": float("nan")}, {"timeout": float("inf")}):
+        with pytest.raises(LanguageModelError, match="1 or more"):
+            ServerBackend("m", "http://localhost:1/v1", **options)
