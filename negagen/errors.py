@@ -11,6 +11,7 @@ NegagenError
 ├── RecipeError           a recipe file, key or value that no run can be made of
 ├── DataError             images, captions or negatives that cannot be trained or evaluated on
 ├── TrainingError         a run that cannot start or go on
+├── PeerError             another process of the same run failed, and has said why
 ├── ResourceError         a file of the installation that is missing or damaged
 └── WorkerError           a worker process that died
 
@@ -63,6 +64,10 @@ class DataError(NegagenError):
 
 class TrainingError(NegagenError):
     """A training run that cannot start, or cannot go on."""
+
+
+class PeerError(NegagenError):
+    """Another process of the same run failed and has said why: nothing is left to say."""
 
 
 class ResourceError(NegagenError):

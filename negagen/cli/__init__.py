@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from negagen.errors import NegagenError
+from negagen.errors import NegagenError, PeerError
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -25,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     # spaCy warns of a pipeline's version: a person wants the sentence, not the line of code.
-    warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # of the processes that torchrun starts on a machine one says it
+        warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+    else:
+        warnings.simplefilter("ignore")
     from negagen.cli.app import app
 
     try:
@@ -33,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except NegagenError as error:
         if debug:
             raise
-        _say(f"error: {error}")
+        if not isinstance(error, PeerError):
+            _say(f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
         _say("interrupted.")

@@ -116,21 +116,24 @@ def finetune(
     """  # fmt: skip
     from transformers.utils import logging
 
-    from negagen.cli.training import print_measured, watched
+    from negagen.cli.training import leads, print_measured, watched
     from negagen.data import Inputs
+    from negagen.train.distributed import alike
     from negagen.train.loop import Job
     from negagen.train.loop import finetune as tune
     from negagen.train.measured import Benchmarks
     from negagen.train.recipe import load_recipe
 
-    overrides = dict(pair(text) for text in settings or ())
-    if chunk is not None:
-        overrides["batch.chunk"] = str(chunk)
+    with alike():
+        overrides = dict(pair(text) for text in settings or ())
+        if chunk is not None:
+            overrides["batch.chunk"] = str(chunk)
+        resolved = load_recipe(recipe, overrides)
     job = Job(
         inputs=Inputs(negatives, images, caption_column, image_column, image_id_column),
         model=model,
         output=output,
-        recipe=load_recipe(recipe, overrides),
+        recipe=resolved,
         cache=cache,
         max_bad=max_bad,
         held_out=held_out,
@@ -150,7 +153,10 @@ def finetune(
         with watched(quiet) as watch:
             report = tune(job, watch)
     except KeyboardInterrupt:
-        typer.echo("interrupted: go on from the last checkpoint by the same command with --resume latest.", err=True)
+        if leads():
+            typer.echo(
+                "interrupted: go on from the last checkpoint by the same command with --resume latest.", err=True
+            )
         raise typer.Exit(130) from None
     if not report:
         return

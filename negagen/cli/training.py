@@ -15,10 +15,15 @@ from negagen.train.loop import Progress
 _SECONDS_BETWEEN_LINES = 10.0
 
 
+def leads() -> bool:
+    """Whether this process is the one of several that shows how far the run is."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def watched(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """A callback for `negagen.train.loop.finetune` that shows where the run stands on stderr."""
-    if quiet or os.environ.get("RANK", "0") != "0":  # of several processes one speaks
+    if quiet or not leads():
         yield lambda _: None
     elif sys.stderr.isatty():
         with _live() as show:

@@ -21,13 +21,15 @@ from typing import Any, Final
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
-from negagen.errors import TrainingError
+from negagen.errors import NegagenError, PeerError, TrainingError
 from negagen.train.losses.features import Features, wide
 
 # Long: the others wait while the first one measures the model on benchmarks. `torchrun` ends all when one dies.
 _TIMEOUT: Final = timedelta(hours=6)
 _OF_TORCHRUN: Final = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_TOLD: Final = "negagen/told"
 
 
 def world_size() -> int:
@@ -52,13 +54,63 @@ def barrier() -> None:
 
 
 @contextmanager
+def alike() -> Iterator[None]:
+    """What all processes of a host find wrong alike before they have met, the first of them says; the others raise
+    `PeerError`."""
+    try:
+        yield
+    except NegagenError as error:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            raise
+        raise PeerError("the first process of this host has found the same wrong, and says what") from error
+
+
+@contextmanager
 def process_group(device: str = "auto") -> Iterator[torch.device]:
     """Join the processes that `torchrun` started, if it did, and leave them in the end; gives this one's device.
 
     `device` is "auto" (a GPU if there is one), "cpu" or "cuda"; ranks of a host take its GPUs in turn. Ranks talk by
     NCCL, on the CPU by gloo. Raises `TrainingError` if there are fewer GPUs than ranks, or none where one is asked for,
     and if the environment is only half that of `torchrun`.
+
+    Of processes that have met one tells what went wrong: the error of the first to fail is raised as it is. The others
+    raise `PeerError`, whatever has stopped them. If a process was lost without an error, the first to miss it raises
+    `TrainingError`.
     """
+    with alike():
+        chosen = _device(device)
+        several = "WORLD_SIZE" in os.environ
+        if several and (missing := [name for name in _OF_TORCHRUN if name not in os.environ]):
+            raise TrainingError(
+                f"WORLD_SIZE is set, but not {', '.join(missing)}: start all processes by torchrun, or unset WORLD_SIZE"
+            )
+    if not several:
+        yield chosen
+        return
+    store, number, size = next(iter(rendezvous("env://", timeout=_TIMEOUT)))
+    backend = "nccl" if chosen.type == "cuda" else "gloo"
+    dist.init_process_group(
+        backend, store=store, rank=number, world_size=size, timeout=_TIMEOUT,
+        device_id=chosen if backend == "nccl" else None,
+    )  # fmt: skip
+    try:
+        yield chosen
+    except BaseException as error:
+        told = _is_told(store)
+        if told and isinstance(error, Exception):
+            raise PeerError("another process of this run has failed, and says why") from error
+        if _is_loss(error):
+            raise TrainingError(
+                "another process of this run ended without a word, as one does that is killed (for want of memory as a"
+                f" rule): {str(error).splitlines()[0][:200]}"
+            ) from error
+        raise
+    finally:
+        dist.destroy_process_group()
+
+
+def _device(device: str) -> torch.device:
+    """This process's."""
     place = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -70,25 +122,28 @@ def process_group(device: str = "auto") -> Iterator[torch.device]:
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not found:
             raise TrainingError(f"--device {device}: torch finds no GPU here; use --device cpu, or mend the driver")
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         if device == "cuda":
             chosen = torch.device("cuda", place)
+            if max(place + 1, here) > found:
+                raise TrainingError(f"{max(place + 1, here)} processes on this host, and {found} GPUs: start {found}")
         if chosen.index >= found:
-            raise TrainingError(f"rank {place} of this host has no GPU of its own: there are {found}; start {found}")
+            raise TrainingError(f"--device {device}: there are {found} GPUs, numbered from 0")
         torch.cuda.set_device(chosen)
-    if "WORLD_SIZE" not in os.environ:
-        yield chosen
-        return
-    missing = [name for name in _OF_TORCHRUN if name not in os.environ]
-    if missing:
-        raise TrainingError(
-            f"WORLD_SIZE is set, but not {', '.join(missing)}: start all processes by torchrun, or unset WORLD_SIZE"
-        )
-    backend = "nccl" if chosen.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=_TIMEOUT, device_id=chosen if backend == "nccl" else None)
+    return chosen
+
+
+def _is_told(store: Any) -> bool:
+    """Whether another process has told already what went wrong; from now on one has."""
     try:
-        yield chosen
-    finally:
-        dist.destroy_process_group()
+        return int(store.add(_TOLD, 1)) > 1
+    except RuntimeError:  # the store went with the process that kept it
+        return False
+
+
+def _is_loss(error: BaseException) -> bool:
+    """Whether it says that a process is no longer there; gloo has no class of its own for that."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 def gather(tensor: Tensor) -> Tensor:

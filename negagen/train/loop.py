@@ -14,14 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor
 
-from negagen.data import HuggingFaceTokenizer, Inputs, default_cache, prepare
+from negagen.data import HuggingFaceTokenizer, Inputs, Prepared, default_cache, prepare
 from negagen.errors import ModelError, RecipeError, TrainingError
 from negagen.seeding import key_of
 from negagen.train import checkpoint, distributed, memory, metrics, models, run
@@ -37,6 +37,7 @@ from negagen.train.recipe import Recipe
 from negagen.train.staging import Staged, Stager
 from negagen.train.step import Encoder, own_accuracy, own_similarities
 from negagen.train.training import Training, freeze
+from negagen.train.writing import explained, save_tensors
 
 FAILED = "failed-batch.pt"
 
@@ -94,11 +95,11 @@ def finetune(job: Job, watch: Watch = lambda _: None) -> dict[str, Any]:
 
     Raises `DataError`, `InputError`, `ModelError`, `OutputError` before the first step for what cannot be trained;
     `TrainingError` for a device that is missing, a run that does not match the one resumed, a loss that is no number,
-    or memory that does not suffice.
+    or memory that does not suffice; of several processes one raises these, the others `PeerError`.
     """
-    if job.lock_image:
-        job = replace(job, recipe=locked(job.recipe))
     with distributed.process_group(job.device) as device, ExitStack() as ends:
+        if job.lock_image:
+            job = replace(job, recipe=locked(job.recipe))
         return _finetune(job, device, watch if distributed.is_main() else lambda _: None, ends)
 
 
@@ -121,8 +122,9 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     freeze(model, settings, job.seed)
 
     # The data: split by picture, so that no sibling of a held-out caption is trained on.
+    tokenizer = HuggingFaceTokenizer(model.tokenizer, model.context_length)
     data = prepare(
-        job.inputs, HuggingFaceTokenizer(model.tokenizer, model.context_length), model.view,
+        job.inputs, tokenizer, model.view,
         cache=job.cache or default_cache(), workers=job.workers, max_bad=job.max_bad,
         tell=lambda what, done, total: watch(Progress("preparing", done, total, detail=what)),
     )  # fmt: skip
@@ -145,13 +147,16 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         Measured().point(0.0)  # which says what is wrong
 
     # The run's folder: a new one, or that of the same configuration.
-    config = _configuration(job, run.weights_fingerprint(base), data.fingerprint, len(train), len(data))
+    config = _configuration(job, data, len(train))
+    config["model"] = {
+        "weights": run.weights_fingerprint(base), "tokenizer": tokenizer.fingerprint, "view": asdict(model.view)
+    }  # fmt: skip
     config["feedback"] = None if job.feedback is None or feedback is None else feedback.fingerprint
-    start = _where_to_start(job, config, recipe) if leads else None
+    start, abandoned = _where_to_start(job, config, recipe, ends) if leads else (None, "")
     start = distributed.from_main(start)
+    if abandoned:
+        watch(Progress("preparing", detail=abandoned))
     training = Training.begin(model, recipe, device, feedback)
-    if start is not None:
-        training.restore(checkpoint.load(start))
     sinks = metrics.open_sinks(job.output, job.log, config) if leads else []
     for sink in sinks:
         ends.callback(sink.close)
@@ -168,12 +173,17 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         scores = None if exam is None else measure(alone, exam, objective_of(recipe)).to_json()
         found = Measured(scores, job.benchmarks.measure(model))
         for sink in sinks:
-            sink.write({"kind": "evaluation", "step": training.step, "name": name, **found.to_json()})
+            sink.write({
+                "kind": "evaluation", "step": training.step, "name": name, "asked": list(job.benchmarks.names),
+                **found.to_json(),
+            })  # fmt: skip
         return found
 
     before = (_earlier(job) or measured("before")) if leads else None
     if several and before is not None:
         before.point(0.0)  # now rather than when all is trained
+    if start is not None:  # not sooner: what was before may have to be measured by other benchmarks
+        training.restore(checkpoint.load(start))
     distributed.barrier()
 
     # The steps. Figures are read one step late, so that the device never waits for this process.
@@ -231,7 +241,8 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         if training.step % job.save_every == 0 or training.step == steps:
             read(leave=0)  # nothing is saved that a loss which is no number has spoilt
             if leads:
-                checkpoint.save(job.output, training.checkpoint({"versions": run.versions()}), keep=job.keep)
+                meta = {"configuration": config, "versions": run.versions()}
+                checkpoint.save(job.output, training.checkpoint(meta), keep=job.keep)
 
     # After: averaged weights, adapters merged, patching, export.
     training.finish()
@@ -245,7 +256,8 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         if feedback is not None:
             told["curriculum"] = conclude_curriculum(job.output, train.data, recipe, feedback)
         facts = data_table([str(path) for path in job.inputs.files], {"captions": f"{len(train):,}"})
-        tuned = Tuned(job.output, job.model, base, before, recipe, facts, told, data.notes)
+        notes = (*data.notes, *([abandoned] if abandoned else ()))
+        tuned = Tuned(job.output, job.model, base, before, recipe, facts, told, notes)
         report = conclude(model, tuned, measured)
     distributed.barrier()
     return report
@@ -280,43 +292,64 @@ def locked(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"vision": "frozen"})})
 
 
-def _configuration(job: Job, weights: str, data: str, rows: int, of: int) -> dict[str, Any]:
+def _configuration(job: Job, data: Prepared, trained_on: int) -> dict[str, Any]:
     """What a run that is resumed must have in common with this one; `given` is written down only."""
     free = {"batch": {"chunk"}, "model": {"compile", "gradient_checkpointing"}}
+    inputs = job.inputs
     return {
         "recipe": job.recipe.model_dump(mode="json", exclude=free),
-        "model": {"weights": weights},
-        "data": {"fingerprint": data, "captions": of, "trained on": rows, "held_out": job.held_out},
+        "data": {
+            "texts": data.data.fingerprint, "pictures": data.pixels.contents, "captions": len(data),
+            "trained on": trained_on, "held_out": job.held_out,
+        },
         "seed": job.seed,
         "given": {
-            "negatives": [str(path) for path in job.inputs.files],
-            "images": None if job.inputs.images is None else str(job.inputs.images),
+            "files": dict(data.data.files),
+            "images": None if inputs.images is None else str(inputs.images),
+            "columns": [inputs.caption_column, inputs.image_column, inputs.image_id_column],
             "model": job.model,
             "chunk": job.recipe.batch.chunk,
             "compile": job.recipe.model.compile,
             "gradient_checkpointing": job.recipe.model.gradient_checkpointing,
             "benchmarks": list(job.benchmarks.names),
         },
-    }
+    }  # fmt: skip
 
 
-def _where_to_start(job: Job, config: Mapping[str, Any], recipe: Recipe) -> Path | None:
-    """The checkpoint to go on from, None for the beginning; the run's folder is made, or trimmed to that checkpoint."""
+def _where_to_start(job: Job, config: Mapping[str, Any], recipe: Recipe, ends: ExitStack) -> tuple[Path | None, str]:
+    """The checkpoint to go on from, None for the beginning; the run's folder is made, or trimmed to that checkpoint.
+
+    Until `ends` the folder is this process's alone. With it goes a sentence on the checkpoints that were trimmed, or "".
+    """
+    if job.resume is not None and not (job.output / run.CONFIG).exists():
+        run.check_same(job.output, config)  # which says so; no folder is made
+    ends.enter_context(run.held(job.output))
     if job.resume is None:
         run.begin(job.output, config, recipe.to_toml())
-        return None
-    run.check_same(job.output, config)
+    else:
+        run.check_same(job.output, config)
+    ends.enter_context(run.resumable(job.output))
+    if job.resume is None:
+        return None, ""
     path = checkpoint.latest(job.output) if job.resume == "latest" else Path(job.resume)
-    metrics.forget_after(job.output, 0 if path is None else checkpoint.load(path).step)
-    return path
+    step = 0
+    if path is not None:
+        loaded = checkpoint.load(path)
+        run.check_checkpoint(path, loaded.meta, config)
+        step = loaded.step
+    # First the checkpoints: were it the other way round, a kill in between would leave one without its metrics.
+    gone = checkpoint.forget_after(job.output, step)
+    metrics.forget_after(job.output, step)
+    steps = " and ".join(f"{one:,}" for one in sorted(gone))
+    return path, f"resumed from step {step:,}: removed the checkpoints after it, of steps {steps}" if gone else ""
 
 
 def _earlier(job: Job) -> Measured | None:
-    """What a run that is resumed measured before its first step, if it came so far."""
+    """What a run that is resumed measured before its first step by the same benchmarks, if it came so far."""
     if job.resume is None:
         return None
-    for one in metrics.read_metrics(job.output, "evaluation"):
-        if one["name"] == "before":
+    for one in reversed(metrics.read_metrics(job.output, "evaluation")):
+        if one["name"] == "before" and one["asked"] == list(job.benchmarks.names):
             return Measured(one["held_out"], one["benchmarks"])
     return None
 
@@ -328,7 +361,8 @@ def _stop(folder: Path, step: int, staged: Staged, loss: float, norm: float, los
     tensors = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name != "texts"}
     tensors |= {"ids": batch.texts.ids, "lengths": batch.texts.lengths}
     kept = {name: value.cpu() for name, value in tensors.items() if value is not None}
-    torch.save({"step": step, "loss": loss, "grad_norm": norm, "losses": dict(losses), **kept}, path)
+    with explained(path):
+        save_tensors({"step": step, "loss": loss, "grad_norm": norm, "losses": dict(losses), **kept}, path)
     last = checkpoint.latest(folder)
     raise TrainingError(
         f"step {step}: the loss is {loss:g} and the norm of its gradient {norm:g}. The batch is kept in {path}; the"

@@ -71,7 +71,7 @@ def _read(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     if not path.is_file():
         if name.endswith(".toml"):
             raise RecipeError(f"no recipe file {path}")
-        raise RecipeError(f"no recipe {name!r}{nearest(name, recipe_names())}; or give a path that ends in .toml")
+        raise RecipeError(f"no recipe {name!r}, and no path that ends in .toml{nearest(name, recipe_names())}")
     if str(path) in seen:
         raise RecipeError(f"recipe {path}: its base is, in the end, itself")
     try:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +20,7 @@ from torch import Tensor
 from negagen.errors import TrainingError
 from negagen.train import distributed
 from negagen.train.losses import LOSSES
-from tests.train import ranks
+from tests.train import ranks, small, tiny
 
 BACKENDS = ["gloo", "nccl"] if torch.cuda.device_count() >= 2 else ["gloo"]
 
@@ -92,6 +98,69 @@ def test_half_an_environment_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(TrainingError, match=r"MASTER_ADDR.*torchrun"), distributed.process_group("cpu"):
         pass
+
+
+@contextmanager
+def two_processes(*command: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """As `torchrun` starts them, its store outliving them; but when one fails nobody ends the other."""
+    talk: Any = torch.distributed
+    store = talk.TCPStore("127.0.0.1", 0, is_master=True)
+    given = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    given |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0", "OMP_NUM_THREADS": "1"}
+    given["PYTHONPATH"] = str(Path(__file__).parents[2])
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", *command],
+            env={**os.environ, **given, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        yield started
+    finally:
+        for one in started:
+            one.kill()
+            one.wait()
+
+
+def said(processes: list[subprocess.Popen[str]]) -> list[str]:
+    """What each wrote to stderr; all must have failed."""
+    texts = [one.communicate(timeout=120)[1] for one in processes]
+    assert all(one.returncode for one in processes), texts
+    return texts
+
+
+def test_who_fails_alone_says_so_and_the_other_says_nothing() -> None:
+    with two_processes("tests.train.leaving", "raises") as started:
+        zero, one = said(started)
+    assert "TrainingError: rank 1 alone has too little memory" in one
+    assert "PeerError: another process of this run has failed" in zero
+
+
+def test_a_process_that_is_killed_is_missed() -> None:
+    with two_processes("tests.train.leaving", "killed") as started:
+        zero, one = said(started)
+    assert "TrainingError: another process of this run ended without a word" in zero
+    assert "Error" not in one
+
+
+@pytest.mark.parametrize(("recipe", "text"), [("negclip", "holds a run already"), ("neglip", "did you mean 'negclip'")])
+def test_of_two_processes_one_says_what_is_wrong(recipe: str, text: str, tmp_path: Path) -> None:
+    tiny.clip(tmp_path / "clip")
+    small.write(tmp_path / "negatives.parquet", pictures=20)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    command = ["negagen", "finetune", str(tmp_path / "negatives.parquet"), "-m", str(tmp_path / "clip"), "-o"]
+    command += [str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--device", "cpu", "--workers", "0", "-q"]
+    command += ["--held-out", "0.2", "-r", recipe, "--set", "batch.size=8", "--set", "batch.negatives=1"]
+    with two_processes(*command) as started:
+        zero, one = said(started)
+    assert zero.startswith("error: ")
+    assert text in zero
+    assert not one
 
 
 def test_torchrun_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
