@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from negagen.evaluate.metrics import ranks
-from negagen.train.losses import LOSSES, Features, Objective
+from negagen.train.losses import Features, Objective
 from negagen.train.recipe import Recipe
 from negagen.train.staging import Staged
 from negagen.train.step import Encoder
@@ -25,7 +25,9 @@ _BLOCK: Final = 1024
 class HeldOut:
     """Figures of one model on the held-out pictures; shares in [0, 1]; a tie is wrong.
 
-    `loss`: the recipe's (see `objective_of`), the mean over batches of its size.
+    `loss`: the recipe's, the mean over batches of its size; of those terms alone, named by `losses`, that have all they
+    need in single pictures with what captions the held-out part has: none of a teacher's, and none of hard positives
+    where no held-out caption has any. None if there are no such terms.
     `own_accuracy`: captions that score above their own negative, over all pairs; `by_category` likewise, with the
     number of pairs; None without negatives. `text_recall`: pictures whose nearest caption is one of theirs (R@1);
     `image_recall`: captions whose nearest picture is theirs; both among all that is held out.
@@ -39,6 +41,7 @@ class HeldOut:
     text_recall: float
     image_recall: float
     by_category: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    losses: tuple[str, ...] = ()
 
     @property
     def retained(self) -> float:
@@ -52,6 +55,7 @@ class HeldOut:
             "pictures": self.pictures,
             "pairs": self.pairs,
             "loss": self.loss,
+            "losses": list(self.losses),
             "own_accuracy": self.own_accuracy,
             "text_recall": self.text_recall,
             "image_recall": self.image_recall,
@@ -61,15 +65,13 @@ class HeldOut:
         }
 
 
-def objective_of(recipe: Recipe) -> Objective | None:
-    """The recipe's losses as far as single pictures without a teacher have them; None if it has none of these."""
-    terms = recipe.objective(plain=recipe.batch.layout == "clic").terms
-    held = tuple(term for term in terms if "anchors" not in LOSSES[term.name].needs)
-    return Objective(held) if held else None
+def objective_of(recipe: Recipe) -> Objective:
+    """The recipe's losses on single pictures."""
+    return recipe.objective(plain=recipe.batch.layout == "clic")
 
 
 @torch.inference_mode()
-def measure(encoder: Encoder, batches: Iterable[Staged], objective: Objective | None) -> HeldOut:
+def measure(encoder: Encoder, batches: Iterable[Staged], objective: Objective) -> HeldOut:
     """Encode all batches once and score them; `encoder` must be `alone`: no other rank takes part."""
     images: list[Tensor] = []
     texts: list[Tensor] = []
@@ -77,6 +79,7 @@ def measure(encoder: Encoder, batches: Iterable[Staged], objective: Objective | 
     margins: list[Tensor] = []
     kinds: list[Tensor] = []
     losses: list[Tensor] = []
+    possible = Objective(())
     for staged in batches:
         batch = staged.batch
         features, _ = encoder(staged)
@@ -85,9 +88,10 @@ def measure(encoder: Encoder, batches: Iterable[Staged], objective: Objective | 
         groups.append(batch.groups)
         margins.append(_margins(features)[features.mask])
         kinds.append(batch.kinds[features.mask])
-        if objective is not None:
-            state = {name: start.to(encoder.device) for name, start in objective.start().items()}
-            losses.append(objective(features, state).loss)
+        possible = objective.possible(features)
+        if possible.terms:
+            state = {name: start.to(encoder.device) for name, start in possible.start().items()}
+            losses.append(possible(features, state).loss)
     group = torch.cat(groups).cpu().numpy()
     pictures, first = np.unique(group, return_index=True)
     image = torch.cat(images)[torch.from_numpy(first).to(encoder.device)]
@@ -107,6 +111,7 @@ def measure(encoder: Encoder, batches: Iterable[Staged], objective: Objective | 
             for n, name in enumerate(CATEGORIES)
             if (kind == n).any()
         },
+        losses=tuple(term.name for term in possible.terms),
     )
 
 

@@ -17,11 +17,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from negagen.data import Inputs
+from negagen.data import HuggingFaceTokenizer, Inputs, prepare
 from negagen.errors import DataError, ModelError, OutputError, RecipeError, TrainingError
 from negagen.train import heldout, loop, metrics
 from negagen.train.checkpoint import latest, load
 from negagen.train.loop import Progress, finetune
+from negagen.train.losses import LOSSES
 from negagen.train.models import ContrastiveModel
 from negagen.train.models import load as load_model
 from negagen.train.training import Training
@@ -305,6 +306,25 @@ def test_too_little_data(folder: Path) -> None:
     with pytest.raises(DataError, match=r"set batch\.negatives to 1"):
         finetune(small.job(folder, "little", settings={"batch.negatives": "4"}))
     assert not (folder / "little").exists()
+
+
+def test_held_out_captions_without_positives_are_measured_by_the_other_losses(folder: Path) -> None:
+    job = small.job(folder, "few-positives", "negagen", settings={"batch.positives": "1", "patching.alpha": "none"})
+    model = load_model(folder / "clip")
+    tokenizer = HuggingFaceTokenizer(model.tokenizer, model.context_length)
+    held = prepare(job.inputs, tokenizer, model.view, cache=folder / "cache").split(job.held_out, job.seed)[1]
+    rows = small.rows()
+    for row in held.data.numbers[held.rows]:
+        rows[row]["positives"] = []
+    pq.write_table(pa.Table.from_pylist(rows), folder / "few-positives.parquet")
+    report = finetune(replace(job, inputs=Inputs([folder / "few-positives.parquet"])))
+    needs = {term.name: LOSSES[term.name].needs for term in job.recipe.objective().terms}
+    assert any("positives" in one for one in needs.values())
+    found = report["measured"]["tuned"]["held_out"]
+    assert found["losses"] == [name for name, one in needs.items() if not one & {"positives", "anchors"}]
+    assert found["loss"] > 0
+    found = finetune(replace(job, output=folder / "all-positives"))["measured"]["tuned"]["held_out"]
+    assert found["losses"] == [name for name, one in needs.items() if "anchors" not in one]
 
 
 def test_without_held_out_pictures(folder: Path) -> None:

@@ -46,6 +46,11 @@ class Objective:
         """What the features must hold beside image, text, scale."""
         return frozenset[Need]().union(*(LOSSES[term.name].needs for term in self.terms))
 
+    def possible(self, features: Features) -> Objective:
+        """Those of its terms that have all they need in `features`; there may be none."""
+        held = _held(features)
+        return Objective(tuple(term for term in self.terms if LOSSES[term.name].needs <= held))
+
     def start(self) -> dict[str, Tensor]:
         """The state at the beginning of every epoch, on the CPU; empty for most recipes."""
         starts = {term.name: LOSSES[term.name].start for term in self.terms}
@@ -75,14 +80,19 @@ class Objective:
         return ObjectiveResult(total, parts, after)
 
     def _check(self, features: Features) -> None:
-        held: dict[Need, object] = {
-            "negatives": features.negatives,
-            "positives": features.positives,
-            "anchors": features.anchor_image,
-            "local": features.local,
-            "bias": features.bias,
-        }
+        held = _held(features)
         for term in self.terms:
-            for need in sorted(LOSSES[term.name].needs):
-                if held[need] is None:
-                    raise TrainingError(f"loss {term.name!r} needs {need}, and this run's features have none")
+            for need in sorted(LOSSES[term.name].needs - held):
+                raise TrainingError(f"loss {term.name!r} needs {need}, and this run's features have none")
+
+
+def _held(features: Features) -> frozenset[Need]:
+    """What of the needs of losses is there; an empty column of negatives is."""
+    fields: dict[Need, object] = {
+        "negatives": features.negatives,
+        "positives": features.positives,
+        "anchors": features.anchor_image,
+        "local": features.local,
+        "bias": features.bias,
+    }
+    return frozenset(need for need, value in fields.items() if value is not None)
