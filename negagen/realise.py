@@ -17,6 +17,7 @@ from negagen.parsing.grammar import UNKNOWN
 from negagen.types import Edit, Parse, Splice
 
 _FIRST_WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_SHORT: Final = 2
 _VERB_TAGS: Final = {"VBP": "VB"}
 _PLURAL_BE: Final = {"is": "are", "was": "were", "'s": "'re", "has": "have", "does": "do"}
 _SINGULAR_BE: Final = {"are": "is", "were": "was", "'re": "'s", "have": "has", "do": "does"}
@@ -99,8 +100,18 @@ def inner_text(parse: Parse, start: int, stop: int) -> str:
 
 def title_case(parse: Parse) -> bool:
     """Whether the caption capitalises its words as a title does, so that capitals do not mark names."""
-    words = [token for token in parse.tokens[1:] if len(token.text) > 2 and token.text.isalpha()]
+    words = [token for token in parse.tokens[1:] if len(token.text) > _SHORT and token.text.isalpha()]
     return len(words) > 1 and all(word.title for word in words)
+
+
+def _titled(parse: Parse, new: str) -> str:
+    """`new` as a title writes it: short words ("of", "a") have a capital only if all of the caption's have one."""
+    short = [token for token in parse.tokens[1:] if len(token.text) <= _SHORT and token.text.isalpha()]
+    every = bool(short) and all(token.text[0].isupper() for token in short)
+    return " ".join(
+        word[0].upper() + word[1:] if word.islower() and (every or len(word) > _SHORT) else word
+        for word in new.split(" ")
+    )
 
 
 def realise(
@@ -112,6 +123,8 @@ def realise(
     only a shuffle wants.
     """
     text, tokens, starts = parse.text, parse.tokens, parse.starts
+    if text[1:] != text[1:].lower() and title_case(parse):
+        splices = tuple([splice._replace(text=_titled(parse, splice.text)) for splice in splices])
     changes: list[tuple[int, int, str]] = []
     for start, stop, new in splices:
         if articles and start and tokens[start - 1].article:
@@ -125,8 +138,7 @@ def realise(
             else:
                 changes.append((starts[0], starts[0], f"{new} "))
         elif new:
-            begins = tokens[start].text[0].isupper() and sentence_start(parse, start)
-            if begins or (tokens[start].title and title_case(parse)):
+            if tokens[start].text[0].isupper() and sentence_start(parse, start):
                 new = new[0].upper() + new[1:]
             changes.append((starts[start], parse.end(stop - 1), new))
         elif start or stop == len(tokens):

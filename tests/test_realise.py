@@ -37,6 +37,14 @@ def made(text: str, *splices: tuple[int, int, str]) -> str:
         ("a big bus , parked", (1, 2, ""), "a bus , parked"),
         ("a cat .", (2, 2, "and a dog"), "a cat and a dog ."),
         ("a dog's bed", (1, 2, "owl"), "an owl's bed"),
+        ("A Man Sits On A Bench", (5, 6, "picnic table"), "A Man Sits On A Picnic Table"),  # a title, word by word
+        ("A Man Sits On A Bench", (1, 2, "couple of men"), "A Couple Of Men Sits On A Bench"),
+        ("A Man Sits on a Bench", (1, 2, "couple of men"), "A Couple of Men Sits on a Bench"),
+        ("A Man Sits on a Bench", (3, 4, "next to"), "A Man Sits Next to a Bench"),
+        ("A Man Sits on a Bench", (6, 6, "and a dog"), "A Man Sits on a Bench And a Dog"),
+        ("Cat on a Red Bench", (4, 5, "picnic table"), "Cat on a Red Picnic Table"),
+        ("A man in New York", (1, 2, "police officer"), "A police officer in New York"),  # no title
+        ("A MAN ON A BENCH", (4, 5, "picnic table"), "A MAN ON A PICNIC TABLE"),
         ("a hour-long show", (1, 2, "year"), "a year-long show"),
     ],
 )

@@ -16,7 +16,7 @@ _COVERED: Final = Verdict("reject", "covered by a more general word of the capti
 _GENERAL: Final = frozenset("animal person people food vehicle furniture fruit vegetable".split())
 _HOLDS: Final = Verdict("reject", "the relations may hold together")
 _MAY_HOLD: Final = Verdict("keep", "the relations overlap one way", 0.6)
-_TOGETHER: Final = Verdict("reject", "the attributes may hold together")
+TOGETHER: Final = Verdict("reject", "the attributes may hold together")
 _DEGREES: Final = frozenset(["size", "height", "length", "width", "thickness", "depth", "beauty", "taste"])
 _OPINION: Final = Verdict("keep", "a matter of degree", 0.7)
 _COMPANY: Final = Verdict("reject", "often seen with what the caption names")
@@ -49,7 +49,7 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
     if candidate.role == "attribute" and entry is not None:
         other = context.lexicon.attribute(new)
         if other is not None and entry.names.isdisjoint(other.names):  # size and colour, say
-            return _TOGETHER
+            return TOGETHER
         return KEEP if _DEGREES.isdisjoint(entry.classes) else _OPINION
     return _algebra(context.lexicon, old, new) if candidate.role == "relation" else KEEP
 

@@ -86,11 +86,14 @@ class Entry:
             for sense in self.senses
             if sense.frame == frame
             and (sense.suits_subject(subject) if subject else not sense.subjects or "person" in sense.subjects)
-            and (sense.suits(object) if transitive else sense._stands_before(preposition, object))
+            and (sense.suits(object) if transitive else sense.stands_before(preposition, object))
         )
 
-    def _stands_before(self, preposition: str, object: "Entry | None") -> bool:  # noqa: A002
-        """What a verb avoids ("run" and furniture) it avoids on and in, not beside."""
+    def stands_before(self, preposition: str, object: "Entry | None") -> bool:  # noqa: A002
+        """Whether this intransitive sense may stand before `preposition` ("" at the end of a clause) and its `object`.
+
+        What a verb avoids ("run" and furniture) it avoids on and in, not beside.
+        """
         if not preposition:
             return not self.applies
         if not self.takes(preposition):

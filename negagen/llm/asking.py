@@ -11,6 +11,8 @@ from typing import Any, Final
 from negagen.balance.blinder import Option
 from negagen.checks import is_unlikely
 from negagen.lexicon import Lexicon
+from negagen.lexicon.general import load_general
+from negagen.llm.backends.chat import image_kind
 from negagen.llm.chatting import Pair, Verifier
 from negagen.llm.doubting import STRANGE, at_home, judged, verified
 from negagen.llm.protocol import Failure
@@ -102,6 +104,7 @@ class LanguageProposer:
             "verify": None if self.verifier is None else dict(self.verifier.parameters()),
             "with_images": self.seeing,
             "slots": MOST_SLOTS,
+            "words": load_general().fingerprint,
             "budget": self.budget,
         }
 
@@ -209,16 +212,14 @@ def _rejection(slot: Slot, text: str, reason: str) -> Rejection:
 
 
 def _picture(image: Any) -> bytes | None:
-    """The bytes of a picture given as bytes, a path, or a struct of both; None where there is none to read."""
+    """The bytes of a picture given as bytes, a path, or a struct of both; None where servers can read none."""
     from pathlib import Path
 
     if isinstance(image, Mapping):
         image = image.get("bytes") or image.get("path")
-    if isinstance(image, bytes):
-        return image
     if isinstance(image, str) and image:
         try:
-            return Path(image).read_bytes()
+            image = Path(image).read_bytes()
         except (OSError, ValueError):  # a path with a NUL
             return None
-    return None
+    return image if isinstance(image, bytes) and image_kind(image) is not None else None

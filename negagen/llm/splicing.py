@@ -16,8 +16,9 @@ from lemminflect import getAllLemmas
 
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
+from negagen.llm.contrary import subject_of
 from negagen.llm.slots import WORDS, Proposal, Slot
-from negagen.llm.words import compound_of, is_known, is_noun
+from negagen.llm.words import compound_of, is_attribute, is_known, is_noun, is_verb, noun_in
 from negagen.ops.context import accepts, is_described, number_of, verb_and_preposition
 from negagen.ops.objects import fits_noun
 from negagen.ops.pronouns import pronoun_splices
@@ -32,6 +33,7 @@ _MOST_WORDS: Final[Mapping[str, int]] = MappingProxyType(
 )
 _COMMON: Final = 100  # a million words: rarer, and no place can be expected to have it
 _LEADING: Final = frozenset("a an the some this that these those his her its their".split())
+_COUNTING: Final = frozenset(["a", "an", "another", "each", "every", "either", "neither"])
 _TRIMMED: Final = " \t\"'`“”‘’.,;:*"
 
 
@@ -172,6 +174,8 @@ def _object(case: _Case) -> Candidate | Refusal:
     lemma = lemma if " " in lemma or len(codes) == 1 else f"{text.rpartition(' ')[0]} {lemma}"
     plural = phrase.plural or (phrase.quantity >= 0 and _several(lexicon, parse, phrase))
     entry = lexicon.noun(lemma)
+    if lexicon.protected(lemma) or (entry is None and lexicon.protected(lemma.rpartition(" ")[2])):
+        return KIND["object"]
     last = text.rpartition(" ")[2]
     compound = None if entry is not None or is_known(lexicon, last, joined=False) else compound_of(lexicon, last)
     if compound is not None:  # no list has it, and the parser's guess at its lemma is none to go by
@@ -181,7 +185,12 @@ def _object(case: _Case) -> Candidate | Refusal:
         if _kindred(lexicon, slot.old, compound.last):
             return KINDRED
         text, lemma = form, compound.lemma
-    elif plural != (head.tag in ("NNS", "NNPS")):
+    elif entry is None:
+        found = noun_in(lexicon, text, plural=plural, counted=_is_counted(parse, phrase))
+        if found is None:
+            return FORM
+        lemma, text = found
+    elif plural != (head.tag in ("NNS", "NNPS")) or (entry.plural_only and not plural):
         form = noun_form(lexicon, lemma, plural=plural)
         if form is None:
             return FORM
@@ -205,14 +214,14 @@ def _object(case: _Case) -> Candidate | Refusal:
 def _attribute(case: _Case) -> Candidate | Refusal:
     lexicon, parse, slot, text, placed = case
     entry = lexicon.attribute(text)
-    if entry is None and placed.codes.strip("JjGER"):
+    if slot.old in getAllLemmas(text).get("ADJ", ()):
+        return SAME  # "fatter" of "fat"
+    if entry is None and (placed.codes.strip("JjGER") or placed.codes[-1] == "R" or not is_attribute(text)):
         return KIND["attribute"]
     if entry is None and not all(is_known(lexicon, word) for word in text.split()):
         return WORDLESS
     if entry is not None and not any(sense.suits(parse.phrases[slot.phrase].entry) for sense in entry.senses):
         return UNFIT
-    if slot.old in getAllLemmas(text).get("ADJ", ()):
-        return SAME  # "fatter" of "fat"
     phrase = parse.phrases[slot.phrase]
     if not slot.positive and _common(phrase.entry) and load_selection().allows_attribute(text, phrase.lemma) is False:
         return UNUSUAL
@@ -236,7 +245,7 @@ def _action(case: _Case) -> Candidate | Refusal:
     if lemma is None:
         return KIND["action"]
     entry = lexicon.action(lemma)
-    if entry is None and "VERB" not in getAllLemmas(lemma):
+    if entry is None and not is_verb(lexicon, lemma):
         return WORDLESS
     if slot.relation >= 0:
         relation = parse.relations[slot.relation]
@@ -244,7 +253,7 @@ def _action(case: _Case) -> Candidate | Refusal:
         thing = parse.phrases[relation.object]
         if not slot.positive and _common(thing.entry) and not load_selection().allows(lemma, preposition, thing.lemma):
             return UNUSUAL
-    subject = _subject(parse, slot)
+    subject = subject_of(parse, parse.relations[slot.relation] if slot.relation >= 0 else None, slot.first)
     if entry is not None and subject is not None and not any(sense.suits_subject(subject) for sense in entry.senses):
         return UNFIT
     if entry is not None and not _stands(parse, slot, lexicon.action(slot.old), entry):
@@ -269,6 +278,10 @@ _FITTERS: Final = MappingProxyType(
 def _several(lexicon: Lexicon, parse: Parse, phrase: Phrase) -> bool:
     entry = number_of(lexicon, parse, phrase.quantity)
     return entry is not None and entry.plural
+
+
+def _is_counted(parse: Parse, phrase: Phrase) -> bool:
+    return phrase.quantity >= 0 or (phrase.determiner >= 0 and parse.tokens[phrase.determiner].lower in _COUNTING)
 
 
 def _kindred(lexicon: Lexicon, old: str, new: str) -> bool:
@@ -297,14 +310,6 @@ def _stands(parse: Parse, slot: Slot, old: Entry | None, new: Entry) -> bool:
 def _common(noun: Entry | None) -> bool:
     """Whether a noun is so frequent in captions that its absence from a place there says something."""
     return noun is not None and noun.frequency >= _COMMON
-
-
-def _subject(parse: Parse, slot: Slot) -> Entry | None:
-    """The noun that does what the verb of the slot says, where it is known."""
-    if slot.relation >= 0:
-        return parse.phrases[parse.relations[slot.relation].subject].entry
-    before = [phrase for phrase in parse.phrases if phrase.stop <= slot.first]
-    return before[-1].entry if before else None
 
 
 def _verb_lemma(lexicon: Lexicon, word: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from lemminflect import getAllLemmas
 
 from negagen.lexicon import Lexicon
+from negagen.lexicon.general import load_general
 from negagen.realise import noun_form
 
 _SHORTEST: Final = 3
@@ -66,6 +67,44 @@ def is_noun(lexicon: Lexicon, word: str) -> bool:
     if readings:
         return "NOUN" in readings and lexicon.attribute(word) is None
     return len(word) >= _SHORTEST and (lexicon.frequency(word) > 0 or compound_of(lexicon, word) is not None)
+
+
+def noun_in(lexicon: Lexicon, text: str, *, plural: bool, counted: bool) -> tuple[str, str] | None:
+    """The lemma of a noun that the lexicon lacks, whichever number `text` has, and its form in the wanted number.
+
+    None where it has none such: no "a news", "an oxen" or "informations". `counted` is whether a number or "a" stands
+    before it.
+    """
+    general = load_general()
+    first, _, last = text.rpartition(" ")
+    nouns = getAllLemmas(last).get("NOUN", ())
+    lemma = last if last in general.plural else next((noun for noun in nouns if last == f"{noun}s"), last)
+    if lemma not in nouns and nouns and lemma not in general.plural:
+        lemma = nouns[0]
+    if lemma in general.plural:
+        form: str | None = lemma if plural else None
+    elif lemma in general.mass:
+        form = None if plural or counted else lemma
+    else:
+        form = noun_form(lexicon, lemma, plural=plural)
+    return None if form is None else (f"{first} {lemma}".strip(), f"{first} {form}".strip())
+
+
+def is_attribute(text: str) -> bool:
+    """Whether words that the lexicon lacks can be said of a thing as they stand: no "other", "very" or "tallest"."""
+    general = load_general()
+    *before, last = text.split(" ")
+    if last in general.empty or last in general.degrees or not general.degrees.isdisjoint(before):
+        return False
+    graded = [lemma for lemma in getAllLemmas(last).get("ADJ", ()) if lemma != last]
+    return not (graded and last.endswith(("er", "est", "worse", "worst", "best")))
+
+
+def is_verb(lexicon: Lexicon, lemma: str) -> bool:
+    """Whether a verb that the lexicon lacks is one, and no noun that only a dictionary knows to be done ("tree")."""
+    if "VERB" not in getAllLemmas(lemma):
+        return False
+    return lexicon.noun(lemma) is None or lemma in load_general().denominal
 
 
 def is_known(lexicon: Lexicon, word: str, *, joined: bool = True) -> bool:

@@ -1,0 +1,231 @@
+"""Whether a model's word contradicts what it stands for.
+
+Rules draw words from classes that exclude one another, so that the checks need only ask what they may have in common. A
+model draws from all of English. Here its words are held to what the lexicon says of both; where it says nothing, a
+negative weighs less; where the caption would stay true, or may, it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lemminflect import getAllLemmas
+
+from negagen.checks import Context
+from negagen.checks.lexical import TOGETHER
+from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon.general import load_general
+from negagen.llm.people import person_of
+from negagen.types import Candidate, Parse, Relation, Verdict
+
+LIKELY: Final = 0.8
+"""The weight, at most, of a thing of which only its name says that it is another."""
+
+UNSURE: Final = 0.5
+"""The weight, at most, of what may well be false but of which nothing says so."""
+
+GENERAL: Final = Verdict("reject", "too general: it fits what stands there")
+THE_SAME: Final = Verdict("reject", "may be the same person")
+SAME_BEAST: Final = Verdict("reject", "may be the same animal")
+ALIKE: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
+UNSEEN: Final = Verdict("reject", "no thing that a picture shows")
+SAID: Final = Verdict("reject", "already in the caption, as another part of speech")
+LIGHT: Final = Verdict("reject", "true of nearly whoever does something")
+GO_TOGETHER: Final = Verdict("reject", "the actions may go together")
+OPINION: Final = Verdict("reject", "a matter of opinion, or said of anything")
+MAY_HOLD: Final = Verdict("reject", "the relations may hold together")
+
+_SURE: Final = Verdict("keep")
+_WORK: Final = "person.work"  # told by their dress at most: a waiter may well bake
+_ABSTRACT: Final = ("ness", "ism", "hood", "ship", "ment", "tion", "sion", "ance", "ence", "ity")
+_PLACES: Final = frozenset(["place", "building", "nature", "event"])
+
+
+def contrary(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
+    """The verdict on the new word beside the old one: a "keep" of the weight that it deserves at most, or a reject."""
+    lexicon, old, new = context.lexicon, candidate.old, candidate.new
+    if candidate.role == "object":
+        names = {new, new.rpartition(" ")[2]}
+        return _thing(lexicon, old, new) if names.isdisjoint(_spoken(parse, candidate)) else SAID
+    if candidate.role == "attribute":
+        return _attribute(lexicon, old, new)
+    if candidate.role == "action":
+        return SAID if new in _spoken(parse, candidate) else _action(lexicon, parse, candidate)
+    return _relation(lexicon, old, new) if candidate.role == "relation" else _SURE
+
+
+def vouched(one: Entry | None, other: Entry | None) -> bool:
+    """Whether the lexicon puts one of the two in the place of the other."""
+    if one is None or other is None:
+        return False
+    return other.lemma in one.replacements or one.lemma in other.replacements
+
+
+def subject_of(parse: Parse, relation: Relation | None, verb: int) -> Entry | None:
+    """The noun that does what the verb at token `verb` says, of which `relation` tells; None where it is not known."""
+    if relation is not None:
+        return parse.phrases[relation.subject].entry
+    before = [phrase for phrase in parse.phrases if phrase.stop <= verb]
+    return before[-1].entry if before else None
+
+
+def _spoken(parse: Parse, candidate: Candidate) -> set[str]:
+    """The words of the caption beside the span, in whatever form, and who does what it says is done."""
+    start, stop, _ = candidate.splices[0]
+    words: set[str] = set()
+    for index, token in enumerate(parse.tokens):
+        if start <= index < stop or not token.text.isalpha():
+            continue
+        read = getAllLemmas(token.lower)
+        words.update(token.lower if lemma is None else lemma for lemmas in read.values() for lemma in lemmas)
+        words.add(token.lemma)
+        for verb in read.get("VERB", ()):
+            words.update(_doers(verb))
+    words.update(name for token in parse.tokens[start:stop] for name in _doers(token.lemma))
+    return words
+
+
+def _doers(verb: str) -> Iterator[str]:
+    yield from (f"{verb}er", f"{verb}r", f"{verb}or", f"{verb}{verb[-1:]}er")
+
+
+def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
+    general = load_general()
+    one, other = lexicon.noun(old), lexicon.noun(new)
+    before, after = person_of(lexicon, old), person_of(lexicon, new)
+    trades = before is not None and after is not None and before.trade and after.trade
+    if vouched(one, other) and not (trades and one is not None and _WORK in one.classes):
+        return _SURE
+    was, last = _head(old, one), _head(new, other)
+    if last in general.anything or last in general.vague or was in general.vague:
+        return GENERAL
+    if lexicon.alike(old, new) or _of_a_name(old, new):
+        return ALIKE
+    if last in general.alike.get(was, ()) or was in general.alike.get(last, ()):
+        return ALIKE
+    family = _family(one)
+    if before is not None and after is not None:
+        if before.contradicts(after):
+            return _SURE
+        return Verdict("keep", weight=UNSURE) if trades else THE_SAME
+    if family == "animal" and (last in general.animals or (after is not None and after.whoever)):
+        return SAME_BEAST
+    if _family(other) == "animal" and was in general.animals:
+        return SAME_BEAST
+    if last in general.unseen and (other is None or not other.classes):
+        return UNSEEN
+    if family in general.families.get(last, ()):
+        return GENERAL
+    if was in general.families and (other is None or _family(other) in general.families[was]):
+        return GENERAL
+    if other is None and _abstract(last):
+        return UNSEEN
+    if last in general.materials and family in general.made:
+        return GENERAL
+    if other is None and "VERB" in getAllLemmas(last):
+        return Verdict("keep", weight=UNSURE)  # "a drop", "a mount": more often done than seen
+    return Verdict("keep", weight=_weight(one, other, person=before is not None))
+
+
+def _head(noun: str, entry: Entry | None) -> str:
+    """What the lists know a noun by: itself, or its last word where the lexicon has it not ("kitchen appliance")."""
+    return noun if entry is not None else noun.rpartition(" ")[2]
+
+
+def _of_a_name(old: str, new: str) -> bool:
+    """Whether one of the two is the other with a word before it: a guard dog is a dog."""
+    return old.endswith(f" {new}") or new.endswith(f" {old}")
+
+
+def _weight(one: Entry | None, other: Entry | None, *, person: bool) -> float:
+    """How sure it is that two things are two: those of a class exclude one another, as do a car and a cat."""
+    if one is None and other is None:
+        return UNSURE  # a gearbox, a transmission
+    if one is None or other is None or not one.classes or not other.classes:
+        known = other is not None and bool(other.classes)
+        return UNSURE if person and not known else LIKELY
+    if _shared(one, other):
+        return 1.0
+    if _family(one) in _PLACES and _family(other) in _PLACES:
+        return UNSURE  # a farm is in a field
+    return LIKELY if _family(one) == _family(other) != "animal" else 1.0
+
+
+def _shared(one: Entry, other: Entry) -> bool:
+    return any(name in other.classes and not name.endswith((".any", ".generic")) for name in one.classes)
+
+
+def _family(entry: Entry | None) -> str:
+    return entry.classes[0].partition(".")[0] if entry is not None and entry.classes else ""
+
+
+def _abstract(word: str) -> bool:
+    return word.endswith(_ABSTRACT) and word not in load_general().seen
+
+
+def _attribute(lexicon: Lexicon, old: str, new: str) -> Verdict:
+    general = load_general()
+    one, other = lexicon.attribute(old), lexicon.attribute(new)
+    if other is None and not general.opinion.isdisjoint(new.split(" ")):
+        return OPINION
+    if one is not None and other is not None:
+        if old in other.excluded:
+            return ALIKE
+        if not one.names.isdisjoint(other.names):
+            return _SURE
+        alone = any(name in one.names and another in other.names for name, another in general.alone)
+        return Verdict("keep", weight=UNSURE) if alone else TOGETHER
+    known = one or other
+    closed = known is not None and not general.closed.isdisjoint({name.partition(".")[0] for name in known.classes})
+    doing = [word.endswith("ing") and "VERB" in getAllLemmas(word) for word in (old, new)]
+    if closed or doing[0] != doing[1]:
+        return TOGETHER
+    return Verdict("keep", weight=UNSURE)
+
+
+def _action(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> Verdict:
+    general, old, new = load_general(), candidate.old, candidate.new
+    one, other = lexicon.action(old), lexicon.action(new)
+    if one is not None and other is not None and old in other.excluded:
+        return ALIKE
+    if one is not None and other is not None and _exclusive(parse, candidate, one, other):
+        return _SURE
+    lemmas = {new}.union(*getAllLemmas(new).values())
+    if old in general.light or not general.light.isdisjoint(lemmas):
+        return LIGHT
+    kinds = [{kind for kind, verbs in general.together.items() if verb in verbs} for verb in (old, new)]
+    pairs = {frozenset((this, that)) for this in kinds[0] for that in kinds[1]}
+    unlike = bool(pairs) and kinds[0].isdisjoint(kinds[1]) and general.apart.isdisjoint(pairs)
+    return GO_TOGETHER if unlike else Verdict("keep", weight=UNSURE)
+
+
+def _exclusive(parse: Parse, candidate: Candidate, one: Entry, other: Entry) -> bool:
+    """Whether two verbs stand in a class of contraries that suits who does it, and what to or where."""
+    at = candidate.splices[0].start
+    relation = parse.relations[candidate.relation] if candidate.relation >= 0 else None
+    subject = subject_of(parse, relation, at)
+    thing = None if relation is None else parse.phrases[relation.object].entry
+    transitive = relation is not None and relation.kind == "verb"
+    preposition = "" if relation is None else relation.name
+    for sense in one.senses:
+        if sense.frame != ("transitive" if transitive else "intransitive"):
+            continue
+        if subject is not None and not sense.suits_subject(subject):
+            continue
+        if not (sense.suits(thing) if transitive else sense.stands_before(preposition, thing)):
+            continue
+        known = other.lemma in sense.replacements or any(each.classes == sense.classes for each in other.senses)
+        if known and other.lemma not in sense.excluded:
+            return True
+    return False
+
+
+def _relation(lexicon: Lexicon, old: str, new: str) -> Verdict:
+    before, after = lexicon.relation(old), lexicon.relation(new)
+    if before is None or after is None:
+        return Verdict("keep", weight=UNSURE)
+    if new in before.replacements or old in after.replacements:
+        return _SURE
+    either = before.entails | before.overlaps | after.entails | after.overlaps
+    return MAY_HOLD if old in either or new in either else Verdict("keep", weight=UNSURE)

@@ -1,0 +1,88 @@
+"""Who may be whom: what a word says of a person, and whether another word may be said of the same one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lemminflect import getAllLemmas
+
+from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon.general import load_general
+
+_TRADES: Final = frozenset(["person.work", "person.rider", "person.athlete", "person.baseball", "person.outdoor"])
+_ANYONES: Final = frozenset(
+    ["person.traveller", "person.parent", "person.spouse", "person.sibling", "person.offspring"]
+)
+_ANYBODY: Final = frozenset(["person.any", "person.group", "person.single"])
+_AGENT: Final = re.compile(r".{3,}(?:er|or|ist|ian|eer|ant|ent|ess|ee|man|woman|boy|girl|person|mate|holder)")
+_NO_MAN: Final = frozenset(["human", "woman", "shaman", "talisman", "caiman", "ottoman", "superhuman"])
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a noun says of whom it names: `trade` where others exclude it, `whoever` where it fits any person."""
+
+    sex: Literal["male", "female", ""] = ""
+    age: Literal["child", "adult", ""] = ""
+    trade: bool = False
+    whoever: bool = False
+
+    def contradicts(self, other: Person) -> bool:
+        """Whether no person is both, by sex or age."""
+        return _differ(self.sex, other.sex) or _differ(self.age, other.age)
+
+
+def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
+    """What the noun says of a person; None for one that is none.
+
+    Known are the lexicon's people and those of general.toml; a noun that neither has is one if it ends as the names of
+    people do and some dictionary has it ("-er", "-ist", "-man"): rather than take a tailor for a thing, take a
+    computer for somebody. A thing of the lexicon never is by its ending.
+    """
+    general, entry, last = load_general(), lexicon.noun(lemma), lemma.rpartition(" ")[2]
+    ours = {last, last.replace("-", "")}
+    whoever = not ours.isdisjoint(general.anybody)
+    anyones = not ours.isdisjoint(general.anyones)
+    trade = not ours.isdisjoint(general.trades)
+    sex, age = _sex(last), _age(last)
+    classes = frozenset[str]() if entry is None else frozenset(entry.classes)
+    person = _is_person(entry)
+    if not (person or whoever or anyones or trade or sex or age):
+        if entry is not None or not _AGENT.fullmatch(last) or not _is_noun(last):
+            return None
+        trade = True
+    whoever = whoever or (person and not sex and not age and not classes.isdisjoint(_ANYBODY))
+    trade = (trade or not classes.isdisjoint(_TRADES)) and not anyones and classes.isdisjoint(_ANYONES)
+    return Person(sex, age, trade and not whoever, whoever)
+
+
+def _is_person(entry: Entry | None) -> bool:
+    return entry is not None and bool(entry.classes) and entry.classes[0].startswith("person.")
+
+
+def _sex(word: str) -> Literal["male", "female", ""]:
+    general = load_general()
+    if word in general.female or word.endswith(("woman", "girl", "lady", "mother", "daughter", "sister")):
+        return "female"
+    if word in general.male or word.endswith(("boy", "father", "brother")):
+        return "male"
+    return "male" if word.endswith("man") and word not in _NO_MAN else ""
+
+
+def _age(word: str) -> Literal["child", "adult", ""]:
+    """Of a girl, not known: many a woman is called so."""
+    general = load_general()
+    if word in general.child:
+        return "child"
+    grown = word in general.adult or (word.endswith(("man", "woman")) and word not in _NO_MAN - {"woman"})
+    return "adult" if grown else ""
+
+
+def _is_noun(word: str) -> bool:
+    return "NOUN" in getAllLemmas(word)
+
+
+def _differ(one: str, other: str) -> bool:
+    return bool(one) and bool(other) and one != other
