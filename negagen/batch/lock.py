@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +14,7 @@ from negagen.errors import OutputError
 
 
 class Lock:
-    """One run per output: held on a file in the parts' folder until the process ends or `release`."""
+    """One run per output: held on a file in a folder of the run's until the process ends or `release`."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "lock"
@@ -45,11 +46,14 @@ class Lock:
                 file.close()
 
     def release(self, remove: bool) -> None:
-        """Let go; with `remove`, delete the folder and all parts first."""
+        """Let go, and leave no file behind; with `remove`, delete the folder and all that is in it first."""
         if self._file is None:
             return
         if remove:
             shutil.rmtree(self._path.parent, ignore_errors=True)
+        else:
+            with suppress(OSError):  # Windows removes no file that is open; left behind, it locks nothing
+                self._path.unlink()
         self._file.close()
         self._file = None
 

@@ -29,7 +29,7 @@ from negagen.data.images import BadImageError, View, decode
 from negagen.data.pictures import Pictures
 from negagen.errors import DataError, OutputError, WorkerError
 
-VERSION = 1
+VERSION = 2
 """Of the layout and of how pixels are made; part of the fingerprint."""
 
 _CHUNK = 128
@@ -106,6 +106,14 @@ def described(problems: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{name} ({reason})" for name, reason in problems[:_NAMED])
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What was found while a chunk was decoded: a digest of its pictures' bytes, and why which are bad."""
+
+    contents: str
+    bad: dict[int, str]
+
+
 class _Build:
     def __init__(
         self, pictures: Pictures, view: View, place: Path, workers: int, max_bad: float, tell: Tell | None
@@ -116,6 +124,7 @@ class _Build:
         self._each = 3 * view.size * view.size
         self._good = np.zeros(len(pictures), bool)
         self._bad: dict[int, str] = {}
+        self._contents: dict[int, str] = {}
         self._began, self._told = time.monotonic(), 0.0
         self._fresh = self._done = 0
 
@@ -128,10 +137,10 @@ class _Build:
         os.truncate(path, len(self._pictures) * self._each)
         starts = [start for start in range(0, len(self._pictures), _CHUNK) if start not in done]
         with (self._aside / _JOURNAL).open("a", encoding="utf-8") as journal:
-            for start, bad in self._decoded(starts, path):
-                journal.write(json.dumps({"start": start, "stop": self._stop(start), "bad": bad}) + "\n")
+            for start, made in self._decoded(starts, path):
+                journal.write(json.dumps({"start": start, "stop": self._stop(start), **asdict(made)}) + "\n")
                 journal.flush()
-                self._take(start, bad)
+                self._take(start, made)
         self._finish()
 
     def _recorded(self) -> set[int]:
@@ -150,7 +159,8 @@ class _Build:
             # Chunks of another size were made by another version.
             if entry["start"] not in done and entry["stop"] == self._stop(entry["start"]):
                 done.add(entry["start"])
-                self._take(entry["start"], {int(index): reason for index, reason in entry["bad"].items()})
+                bad = {int(index): reason for index, reason in entry["bad"].items()}
+                self._take(entry["start"], _Chunk(entry["contents"], bad))
         os.truncate(path, whole)
         self._fresh = 0
         return done
@@ -158,11 +168,12 @@ class _Build:
     def _stop(self, start: int) -> int:
         return min(start + _CHUNK, len(self._pictures))
 
-    def _take(self, start: int, bad: dict[int, str]) -> None:
+    def _take(self, start: int, made: _Chunk) -> None:
         stop = self._stop(start)
         self._good[start:stop] = True
-        self._good[list(bad)] = False
-        self._bad |= bad
+        self._good[list(made.bad)] = False
+        self._bad |= made.bad
+        self._contents[start] = made.contents
         self._done += stop - start
         self._fresh += stop - start
         if len(self._bad) > self._max_bad * len(self._pictures):
@@ -185,7 +196,7 @@ class _Build:
                 f" {_size(free)} are free. Choose another place with --cache FOLDER, or a smaller size."
             )
 
-    def _decoded(self, starts: list[int], path: Path) -> Iterator[tuple[int, dict[int, str]]]:
+    def _decoded(self, starts: list[int], path: Path) -> Iterator[tuple[int, _Chunk]]:
         tasks = self._tasks(starts)
         if self._workers <= 1:
             for start, stop, data in tasks:
@@ -195,7 +206,7 @@ class _Build:
         with ProcessPoolExecutor(
             self._workers, get_context("spawn"), _begin, (path, self._view, self._pictures)
         ) as pool:
-            waiting: deque[tuple[int, Future[dict[int, str]]]] = deque()
+            waiting: deque[tuple[int, Future[_Chunk]]] = deque()
             try:
                 for start, stop, data in tasks:
                     waiting.append((start, pool.submit(_work, start, stop, data)))
@@ -229,7 +240,12 @@ class _Build:
 
     def _finish(self) -> None:
         np.save(self._aside / "good.npy", self._good)
-        about = {"view": asdict(self._view), "problems": self._problems(), "fingerprint": self._place.name}
+        about = {
+            "view": asdict(self._view),
+            "problems": self._problems(),
+            "fingerprint": self._place.name,
+            "contents": store.digest(*(self._contents[start] for start in sorted(self._contents))),
+        }
         (self._aside / store.ABOUT).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
         for path in (*self._aside.iterdir(), self._aside):
             flush(path)
@@ -243,17 +259,19 @@ def _begin(path: Path, view: View, pictures: Pictures) -> None:
     _STATE[:] = [(path, view, pictures)]
 
 
-def _work(start: int, stop: int, data: list[bytes | BadImageError] | None) -> dict[int, str]:
+def _work(start: int, stop: int, data: list[bytes | BadImageError] | None) -> _Chunk:
     return _fill(*_STATE[0], start, stop, data)
 
 
 def _fill(
     path: Path, view: View, pictures: Pictures, start: int, stop: int, data: list[bytes | BadImageError] | None
-) -> dict[int, str]:
-    """Decode pictures `[start, stop)` into their places in the file; the reasons of those that are bad."""
+) -> _Chunk:
+    """Decode pictures `[start, stop)` into their places in the file."""
     chunk = np.zeros((stop - start, 3, view.size, view.size), np.uint8)
     bad: dict[int, str] = {}
+    contents = []
     for index, found in enumerate(pictures.read(start, stop) if data is None else data):
+        contents.append("none" if isinstance(found, BadImageError) else store.digest(found))
         try:
             if isinstance(found, BadImageError):
                 raise found
@@ -265,7 +283,7 @@ def _fill(
         _write(file, chunk)
         # On the disk before the journal says so.
         os.fsync(file.fileno())
-    return bad
+    return _Chunk(store.digest(*contents), bad)
 
 
 def _write(file: IO[bytes], chunk: NDArray[np.uint8]) -> None:

@@ -21,7 +21,8 @@ class ImageCache:
     """The pixels of I pictures.
 
     `pixels` is uint8 [I, 3, S, S], mapped; `good` bool [I] says which pictures could be decoded, the others are black.
-    `problems` are (name, reason) of the first of those that could not.
+    `problems` are (name, reason) of the first of those that could not. `fingerprint` is what the folder is called by,
+    `contents` a digest of the pictures' own bytes, wherever they lie.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class ImageCache:
     problems: tuple[tuple[str, str], ...]
     view: View
     fingerprint: str
+    contents: str
 
     def __len__(self) -> int:
         return len(self.good)
@@ -57,4 +59,4 @@ class ImageCache:
             raise DataError(f"{path} is damaged. Delete the folder {folder} and run the same command again.")
         problems = tuple((name, reason) for name, reason in about["problems"])
         pixels = np.asarray(np.memmap(path, np.uint8, "r", shape=shape)) if shape[0] else np.empty(shape, np.uint8)
-        return cls(folder, pixels, arrays["good"], problems, view, about["fingerprint"])
+        return cls(folder, pixels, arrays["good"], problems, view, about["fingerprint"], about["contents"])

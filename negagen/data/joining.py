@@ -47,9 +47,10 @@ def join(found: Gathered, path: Path, inputs: Inputs) -> tuple[TrainingSet, Pict
     used = used[np.argsort(rows[used])]
     number = np.full(len(rows), -1, np.int32)
     number[used] = np.arange(len(used))
-    data = replace(found.data, images=number[found.data.images])
+    digests = {file.path: file.digest for file in source.files}
+    data = replace(found.data, images=number[found.data.images], files={**found.data.files, **digests})
     names = Strings.of_arrow(found.names.take(pa.array(used)))
-    pictures = in_parquet({file.path: file.digest for file in source.files}, column, names, rows[used])
+    pictures = in_parquet(digests, column, names, rows[used])
     return data, pictures
 
 

@@ -38,7 +38,8 @@ class Read:
 
 
 def fingerprint_of(inputs: Inputs) -> str:
-    """Changes with the input files and how they are read; looks into no Parquet but its footer.
+    """What `read` gives is kept by: changes with the input files, their paths, and how they are read; looks into no
+    Parquet but its footer.
 
     Raises:
         InputError, DataError: there are no files, or they cannot be read.
@@ -61,10 +62,9 @@ def read(inputs: Inputs) -> Read:
         DataError: a column is missing or of the wrong type, there are no pictures, or no usable rows; or the
             negatives, or the pictures, belong to other captions.
     """
-    fingerprint = fingerprint_of(inputs)
     shards = tars.tars_of(inputs.files)
     found = _from_tars(shards, inputs) if shards else _from_tables(inputs)
-    return Read(replace(found.data, fingerprint=fingerprint), found.pictures)
+    return Read(_fingerprinted(found.data), found.pictures)
 
 
 def check(inputs: Inputs) -> None:
@@ -88,14 +88,19 @@ def read_texts(files: Sequence[str | Path], caption_column: str | None = None) -
     source = open_source(files)
     layout = layout_of(source, inputs, "nowhere")
     found = gather(_rows(source, layout), str(source), merge=layout.kind == "flat", every=True)
-    fingerprint = texts_fingerprint(files, caption_column)
-    return replace(found.data, fingerprint=fingerprint, columns=tuple(source.schema.names))
+    return _fingerprinted(replace(found.data, columns=tuple(source.schema.names), files=_digests(source)))
 
 
 def texts_fingerprint(files: Sequence[str | Path], caption_column: str | None = None) -> str:
-    """The fingerprint of what `read_texts` gives."""
+    """What `read_texts` gives is kept by; see `fingerprint_of`."""
     whole = fingerprint_of(Inputs(files, caption_column=caption_column))
     return digest(f"texts {whole}")
+
+
+def _fingerprinted(data: TrainingSet) -> TrainingSet:
+    arrays = data.arrays()
+    shapes = [(name, array.shape, str(array.dtype)) for name, array in arrays.items()]
+    return replace(data, fingerprint=digest(repr((VERSION, shapes)), *arrays.values()))
 
 
 def _joined(inputs: Inputs) -> bool:
@@ -122,7 +127,8 @@ def _from_tables(inputs: Inputs) -> Read:
     source, layout = _described(inputs)
     joined = _joined(inputs)
     found = gather(_rows(source, layout), str(source), merge=layout.kind == "flat")
-    found = replace(found, data=replace(found.data, columns=tuple(source.schema.names)))
+    data = replace(found.data, columns=tuple(source.schema.names), files=_digests(source))
+    found = replace(found, data=data)
     if joined and inputs.images is not None:
         return Read(*join(found, inputs.images, inputs))
     return Read(found.data, _pictures(found, source, layout, inputs))
@@ -243,7 +249,10 @@ class _Fit:
 def _from_tars(files: Sequence[Path], inputs: Inputs) -> Read:
     if inputs.images is not None:
         raise DataError(f"tars bring their own pictures: leave out --images {inputs.images}.")
+    digests = tars.digests(files)
     shards = tars.index(files, inputs)
     found = gather(shards.rows(), shards.source, merge=False)
     where = shards.where(found.names)
-    return Read(found.data, in_tars(tars.digests(files), Strings.of_arrow(found.names), where))
+    # Times of change are no contents: the texts in the tars, which are read, are told apart by themselves.
+    data = replace(found.data, files={path: one.split()[0] for path, one in digests.items()})
+    return Read(data, in_tars(digests, Strings.of_arrow(found.names), where))

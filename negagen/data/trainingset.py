@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from negagen.data import store
 from negagen.data.strings import Strings
 
-VERSION = 2
+VERSION = 3
 """Of the layout on disk; part of every fingerprint."""
 
 
@@ -63,8 +63,9 @@ class TrainingSet:
         numbers: int64 [N], the row of the input that each came from, counted through all files.
         negatives, positives: what each row may be given.
         source: what was read, in words.
-        fingerprint: changes with the input and the way it was read.
+        fingerprint: changes with what was read, not with where it lies.
         columns: names of the input's columns, for messages.
+        files: what was read, by path, and a digest of each: of contents, or of a tar its size.
         omitted: rows that cannot be used, by reason.
         notes: sentences on what was found.
     """
@@ -79,6 +80,7 @@ class TrainingSet:
     source: str = "the training set"
     fingerprint: str = ""
     columns: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     omitted: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     folder: Path | None = None
@@ -96,15 +98,19 @@ class TrainingSet:
         """The captions of `rows`."""
         return self.texts.take(self.captions[rows])
 
-    def save(self, folder: Path) -> TrainingSet:
-        """Write it as `folder`, unless it is there, and give it as mapped from there. Raises `OutputError`."""
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that it holds, by name."""
         arrays: dict[str, NDArray[Any]] = {"text_offsets": self.texts.offsets, "text_data": self.texts.data}
         arrays |= {name: getattr(self, name) for name in _ARRAYS}
         for part in ("negatives", "positives"):
             choices = getattr(self, part)
             arrays |= {f"{part}_{one.name}": getattr(choices, one.name) for one in fields(Choices)}
+        return arrays
+
+    def save(self, folder: Path) -> TrainingSet:
+        """Write it as `folder`, unless it is there, and give it as mapped from there. Raises `OutputError`."""
         about = {"version": VERSION, **{name: getattr(self, name) for name in _ABOUT}}
-        store.save(folder, arrays, {**about, "omitted": dict(self.omitted)})
+        store.save(folder, self.arrays(), {**about, "files": dict(self.files), "omitted": dict(self.omitted)})
         return TrainingSet.open(folder)
 
     @classmethod
@@ -126,6 +132,7 @@ class TrainingSet:
             source=about["source"],
             fingerprint=about["fingerprint"],
             columns=tuple(about["columns"]),
+            files=about["files"],
             omitted=about["omitted"],
             notes=tuple(about["notes"]),
             folder=folder,

@@ -3,7 +3,7 @@
 checkpoints/step-00000400/
     model.safetensors      every parameter and buffer, at the model's own precision
     state.pt               optimiser, gradient scaler, averaged weights: tensors and numbers only
-    meta.json              step, configuration, versions
+    meta.json              step, versions, and the run's configuration, by which a resumed run knows its own
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from negagen.atomic import ASIDE, explained, flush
+from negagen.atomic import ASIDE, flush
 from negagen.errors import TrainingError
+from negagen.train.writing import explained, save_tensors
 
 FOLDER: Final = "checkpoints"
 _FILES: Final = ("model.safetensors", "state.pt", "meta.json")
@@ -52,25 +53,38 @@ def save(run: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     aside = folder / f"{target.name}.{os.getpid()}{ASIDE}"
     with explained(target):
         folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)  # in a container every process may have the same number
         aside.mkdir()
         try:
             save_file(_distinct(checkpoint.model), aside / "model.safetensors")
-            torch.save(dict(checkpoint.state), aside / "state.pt")
+            save_tensors(dict(checkpoint.state), aside / "state.pt")
             meta = {**checkpoint.meta, "step": checkpoint.step}
             (aside / "meta.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
             for written in (*aside.iterdir(), aside):
                 flush(written)
-            if target.exists():  # the same step again, after a resume from an earlier one: the same contents
-                shutil.rmtree(target)
+            if target.exists():  # the same step again
+                _remove(target)
             aside.replace(target)
             flush(folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         for old in _whole(folder)[:-keep] if keep else []:
-            shutil.rmtree(old)
-        for left in folder.glob(f"step-*{ASIDE}"):  # of a process that was killed while it wrote
+            _remove(old)
+        for left in folder.glob(f"step-*{ASIDE}"):  # of a process that was killed while it wrote or removed
             shutil.rmtree(left, ignore_errors=True)
     return target
+
+
+def forget_after(run: Path, step: int) -> list[int]:
+    """Remove the checkpoints of steps after `step`, and give these steps, the last one first.
+
+    A run that goes on from `step` makes them anew; until then it must not be resumed from them. Raises `OutputError`.
+    """
+    later = [path for path in reversed(_whole(run / FOLDER)) if _step(path) > step]
+    with explained(run / FOLDER):
+        for path in later:
+            _remove(path)
+    return [_step(path) for path in later]
 
 
 def latest(run: Path) -> Path | None:
@@ -100,7 +114,19 @@ def load(path: Path) -> Checkpoint:
 
 def _whole(folder: Path) -> list[Path]:
     found = [path for path in folder.glob("step-*") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+    return sorted(found, key=_step)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
+
+
+def _remove(path: Path) -> None:
+    """Delete a checkpoint that is whole at every moment that it goes by its name."""
+    aside = path.with_name(f"{path.name}.old.{os.getpid()}{ASIDE}")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.replace(aside)
+    shutil.rmtree(aside)
 
 
 def _distinct(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

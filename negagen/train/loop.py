@@ -155,7 +155,7 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
     start, abandoned = _where_to_start(job, config, recipe, ends) if leads else (None, "")
     start = distributed.from_main(start)
     if abandoned:
-        watch(Progress("preparing", detail=abandoned))
+        watch(Progress("preparing", detail=f"to go on {abandoned}"))
     training = Training.begin(model, recipe, device, feedback)
     sinks = metrics.open_sinks(job.output, job.log, config) if leads else []
     for sink in sinks:
@@ -256,7 +256,7 @@ def _finetune(job: Job, device: torch.device, watch: Watch, ends: ExitStack) -> 
         if feedback is not None:
             told["curriculum"] = conclude_curriculum(job.output, train.data, recipe, feedback)
         facts = data_table([str(path) for path in job.inputs.files], {"captions": f"{len(train):,}"})
-        notes = (*data.notes, *([abandoned] if abandoned else ()))
+        notes = (*data.notes, *([f"went on {abandoned}"] if abandoned else ()))
         tuned = Tuned(job.output, job.model, base, before, recipe, facts, told, notes)
         report = conclude(model, tuned, measured)
     distributed.barrier()
@@ -319,7 +319,7 @@ def _configuration(job: Job, data: Prepared, trained_on: int) -> dict[str, Any]:
 def _where_to_start(job: Job, config: Mapping[str, Any], recipe: Recipe, ends: ExitStack) -> tuple[Path | None, str]:
     """The checkpoint to go on from, None for the beginning; the run's folder is made, or trimmed to that checkpoint.
 
-    Until `ends` the folder is this process's alone. With it goes a sentence on the checkpoints that were trimmed, or "".
+    The folder is this process's alone until `ends`. Gives with it a phrase on checkpoints that were removed, or "".
     """
     if job.resume is not None and not (job.output / run.CONFIG).exists():
         run.check_same(job.output, config)  # which says so; no folder is made
@@ -340,8 +340,7 @@ def _where_to_start(job: Job, config: Mapping[str, Any], recipe: Recipe, ends: E
     # First the checkpoints: were it the other way round, a kill in between would leave one without its metrics.
     gone = checkpoint.forget_after(job.output, step)
     metrics.forget_after(job.output, step)
-    steps = " and ".join(f"{one:,}" for one in sorted(gone))
-    return path, f"resumed from step {step:,}: removed the checkpoints after it, of steps {steps}" if gone else ""
+    return path, f"from step {step:,}: removed the later checkpoints, up to step {gone[0]:,}" if gone else ""
 
 
 def _earlier(job: Job) -> Measured | None:

@@ -133,7 +133,7 @@ def test_a_build_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     pictures = sources(tmp_path, kind, 20)
     fill, filled, died = building._fill, [], threading.Event()
 
-    def dies(*arguments: object) -> dict[int, str]:
+    def dies(*arguments: object) -> object:
         filled.append(arguments[3])
         if arguments[3] == 12 and not died.is_set():
             raise KeyboardInterrupt

@@ -64,7 +64,9 @@ def test_damage_is_told(tmp_path: Path, name: str) -> None:
 def test_a_run_is_not_run_over(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = {"seed": 1, "recipe": {"optimizer": {"lr": 1e-6, "betas": [0.9, 0.98]}}}
-    run.begin(folder, config, "name = 'x'\n")
+    with run.held(folder):
+        run.begin(folder, config, "name = 'x'\n")
+    save(folder, checkpoint(1), keep=1)
     assert json.loads((folder / "config.json").read_text())["versions"]["torch"]
     with pytest.raises(OutputError, match="--resume latest"):
         run.begin(folder, config, "")
@@ -73,7 +75,8 @@ def test_a_run_is_not_run_over(tmp_path: Path) -> None:
 
 def test_another_configuration_names_its_keys(tmp_path: Path) -> None:
     before = {"seed": 1, "recipe": {"optimizer": {"lr": 1e-6, "betas": [0.9, 0.98]}, "loss": [{"name": "clip"}]}}
-    run.begin(tmp_path / "run", before, "")
+    with run.held(tmp_path / "run"):
+        run.begin(tmp_path / "run", before, "")
     now = {"seed": 1, "recipe": {"optimizer": {"lr": 1e-5, "betas": [0.9, 0.99]}, "loss": [{"name": "clip", "w": 1}]}}
     with pytest.raises(TrainingError) as error:
         run.check_same(tmp_path / "run", now)
