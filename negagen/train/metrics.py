@@ -34,15 +34,19 @@ class Jsonl:
     """One JSON object a line in `RUN/metrics.jsonl`, flushed line by line; what is no finite number is null there."""
 
     def __init__(self, run: Path) -> None:
-        with explained(run / FILE):
-            self._file = (run / FILE).open("a", encoding="utf-8")
+        self._path = run / FILE
+        with explained(self._path):
+            self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(_finite(record), allow_nan=False) + "\n")
-        self._file.flush()
+        line = json.dumps(_finite(record), allow_nan=False) + "\n"
+        with explained(self._path):
+            self._file.write(line)
+            self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with explained(self._path):  # what a full disk has not taken is tried once more
+            self._file.close()
 
 
 def _finite(value: Any) -> Any:
@@ -135,9 +139,10 @@ def forget_after(run: Path, step: int) -> None:
 
 
 def read_metrics(run: Path, kind: str = "step") -> list[dict[str, Any]]:
-    """The records of one kind that a run wrote, in order."""
-    lines = (run / FILE).read_text(encoding="utf-8").splitlines()
-    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+    """The records of one kind that a run wrote, in order, but for a line that a crash left half-written."""
+    lines = (run / FILE).read_text(encoding="utf-8").splitlines(keepends=True)
+    records = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [record for record in records if record["kind"] == kind]
 
 
 class Readings(Generic[T]):

@@ -109,6 +109,11 @@ def test_metrics_of_steps_to_come_are_forgotten(tmp_path: Path) -> None:
     assert [record["name"] for record in read_metrics(tmp_path, "evaluation")] == ["before"]
 
 
+def test_a_line_that_a_crash_left_half_written_is_none(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"kind": "step", "step": 1}\n{"kind": "step", "st')
+    assert read_metrics(tmp_path) == [{"kind": "step", "step": 1}]
+
+
 def test_an_unknown_sink_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="did you mean 'tensorboard'"):
         open_sinks(tmp_path, ["tensorbord"], {})

@@ -153,6 +153,7 @@ def test_of_two_processes_one_says_what_is_wrong(recipe: str, text: str, tmp_pat
     small.write(tmp_path / "negatives.parquet", pictures=20)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"kind": "step", "step": 1}\n')
     command = ["negagen", "finetune", str(tmp_path / "negatives.parquet"), "-m", str(tmp_path / "clip"), "-o"]
     command += [str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--device", "cpu", "--workers", "0", "-q"]
     command += ["--held-out", "0.2", "-r", recipe, "--set", "batch.size=8", "--set", "batch.negatives=1"]

@@ -327,6 +327,26 @@ def test_held_out_captions_without_positives_are_measured_by_the_other_losses(fo
     assert found["losses"] == [name for name, one in needs.items() if "anchors" not in one]
 
 
+def test_a_run_that_fails_before_its_first_step_does_not_take_its_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> None:
+        raise TrainingError("nothing can be measured")
+
+    job = small.job(folder, "taken", settings={"optimizer.steps": "2"})
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "measure", failing)
+        with pytest.raises(TrainingError, match="nothing can be measured"):
+            finetune(job)
+    # And killed while it wrote what it had measured.
+    (job.output / metrics.FILE).write_text('{"kind": "evaluation", "step": 0, "name": "bef')
+    finetune(replace(job, seed=1))
+    assert [one["name"] for one in metrics.read_metrics(job.output, "evaluation")] == ["before", "tuned"]
+    assert json.loads((job.output / "config.json").read_text())["seed"] == 1
+    with pytest.raises(OutputError, match="holds a run already"):
+        finetune(job)
+
+
 def test_without_held_out_pictures(folder: Path) -> None:
     report = finetune(small.job(folder, "all", held_out=0.0))
     assert report["measured"]["before"] == {"held_out": None, "benchmarks": None}
