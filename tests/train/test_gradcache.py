@@ -130,7 +130,7 @@ def test_only_matrices_decay() -> None:
     assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(2, 0.1), (7, 0.0)]
 
 
-SPARED = {
+SPARED: dict[Callable[[Path], Path], set[str]] = {
     tiny.clip: {"token_embedding.weight", "position_embedding.weight"},
     tiny.siglip: {"token_embedding.weight", "position_embedding.weight", "head.probe"},
     tiny.dual_encoder: {
