@@ -27,6 +27,9 @@ class General:
     anything: frozenset[str]
     unseen: frozenset[str]
     seen: frozenset[str]
+    broad: frozenset[str]
+    lifeless: frozenset[str]
+    holds: frozenset[frozenset[str]]
     materials: frozenset[str]
     made: frozenset[str]
     families: Mapping[str, frozenset[str]]
@@ -43,7 +46,6 @@ class General:
     plural: frozenset[str]
     empty: frozenset[str]
     opinion: frozenset[str]
-    closed: frozenset[str]
     degrees: frozenset[str]
     alone: frozenset[tuple[str, str]]
     light: frozenset[str]
@@ -68,7 +70,8 @@ def _general(document: Mapping[str, Any], fingerprint: str) -> General:
     things, people, numbers = document["things"], document["people"], document["numbers"]
     attributes, actions = document["attributes"], document["actions"]
     return General(
-        **{name: _words(things[name]) for name in ("vague", "anything", "unseen", "seen", "materials")},
+        **{name: _words(things[name]) for name in ("vague", "anything", "unseen", "seen", "broad", "lifeless", "materials")},
+        holds=frozenset(frozenset(pair) for pair in things["holds"]),
         made=frozenset(things["made"]),
         families=MappingProxyType({word: frozenset(families) for word, families in things["of"].items()}),
         alike=_named(things["alike"]),
@@ -76,7 +79,7 @@ def _general(document: Mapping[str, Any], fingerprint: str) -> General:
         animals=_words(document["animals"]["any"]),
         mass=_words(numbers["mass"]),
         plural=_words(numbers["plural"]),
-        **{name: _words(attributes[name]) for name in ("empty", "opinion", "closed", "degrees")},
+        **{name: _words(attributes[name]) for name in ("empty", "opinion", "degrees")},
         alone=frozenset((one, other) for one, other in attributes["alone"]),
         light=_words(actions["light"]),
         denominal=_words(actions["denominal"]),

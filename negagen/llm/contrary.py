@@ -16,7 +16,8 @@ from negagen.checks import Context
 from negagen.checks.lexical import TOGETHER
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.general import load_general
-from negagen.llm.people import person_of
+from negagen.llm.people import is_agent, person_of
+from negagen.llm.words import compound_of
 from negagen.types import Candidate, Parse, Relation, Verdict
 
 LIKELY: Final = 0.8
@@ -29,6 +30,7 @@ GENERAL: Final = Verdict("reject", "too general: it fits what stands there")
 THE_SAME: Final = Verdict("reject", "may be the same person")
 SAME_BEAST: Final = Verdict("reject", "may be the same animal")
 ALIKE: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
+NOBODY: Final = Verdict("reject", "not known to be another one")
 UNSEEN: Final = Verdict("reject", "no thing that a picture shows")
 SAID: Final = Verdict("reject", "already in the caption, as another part of speech")
 LIGHT: Final = Verdict("reject", "true of nearly whoever does something")
@@ -39,6 +41,7 @@ MAY_HOLD: Final = Verdict("reject", "the relations may hold together")
 _SURE: Final = Verdict("keep")
 _WORK: Final = "person.work"  # told by their dress at most: a waiter may well bake
 _ABSTRACT: Final = ("ness", "ism", "hood", "ship", "ment", "tion", "sion", "ance", "ence", "ity")
+_INSTRUMENTS: Final = ("scope", "meter", "graph", "phone", "copter", "tron")
 _PLACES: Final = frozenset(["place", "building", "nature", "event"])
 
 
@@ -113,6 +116,8 @@ def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
         return SAME_BEAST
     if _family(other) == "animal" and was in general.animals:
         return SAME_BEAST
+    if other is None and (before is not None or family == "animal") and not _is_lifeless(lexicon, last):
+        return NOBODY
     if last in general.unseen and (other is None or not other.classes):
         return UNSEEN
     if family in general.families.get(last, ()):
@@ -125,7 +130,9 @@ def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
         return GENERAL
     if other is None and "VERB" in getAllLemmas(last):
         return Verdict("keep", weight=UNSURE)  # "a drop", "a mount": more often done than seen
-    return Verdict("keep", weight=_weight(one, other, person=before is not None))
+    if one is not None and other is None and was in general.broad:
+        return Verdict("keep", weight=UNSURE)
+    return Verdict("keep", weight=_weight(one, other))
 
 
 def _head(noun: str, entry: Entry | None) -> str:
@@ -138,17 +145,28 @@ def _of_a_name(old: str, new: str) -> bool:
     return old.endswith(f" {new}") or new.endswith(f" {old}")
 
 
-def _weight(one: Entry | None, other: Entry | None, *, person: bool) -> float:
+def _is_lifeless(lexicon: Lexicon, word: str) -> bool:
+    """Whether a noun that the lexicon lacks names a thing, by its last part: people and animals end in anything."""
+    if word in load_general().lifeless or word.endswith(_INSTRUMENTS):
+        return True
+    compound = compound_of(lexicon, word)
+    if compound is None or is_agent(word):
+        return False
+    return _family(lexicon.noun(compound.last)) not in ("person", "animal")
+
+
+def _weight(one: Entry | None, other: Entry | None) -> float:
     """How sure it is that two things are two: those of a class exclude one another, as do a car and a cat."""
     if one is None and other is None:
         return UNSURE  # a gearbox, a transmission
     if one is None or other is None or not one.classes or not other.classes:
-        known = other is not None and bool(other.classes)
-        return UNSURE if person and not known else LIKELY
+        return LIKELY
     if _shared(one, other):
         return 1.0
     if _family(one) in _PLACES and _family(other) in _PLACES:
         return UNSURE  # a farm is in a field
+    if frozenset((_family(one), _family(other))) in load_general().holds:
+        return UNSURE
     return LIKELY if _family(one) == _family(other) != "animal" else 1.0
 
 
@@ -169,19 +187,26 @@ def _attribute(lexicon: Lexicon, old: str, new: str) -> Verdict:
     one, other = lexicon.attribute(old), lexicon.attribute(new)
     if other is None and not general.opinion.isdisjoint(new.split(" ")):
         return OPINION
-    if one is not None and other is not None:
-        if old in other.excluded:
-            return ALIKE
-        if not one.names.isdisjoint(other.names):
-            return _SURE
-        alone = any(name in one.names and another in other.names for name, another in general.alone)
-        return Verdict("keep", weight=UNSURE) if alone else TOGETHER
-    known = one or other
-    closed = known is not None and not general.closed.isdisjoint({name.partition(".")[0] for name in known.classes})
-    doing = [word.endswith("ing") and "VERB" in getAllLemmas(word) for word in (old, new)]
-    if closed or doing[0] != doing[1]:
-        return TOGETHER
-    return Verdict("keep", weight=UNSURE)
+    if one is None and other is None:
+        doing = [word.endswith("ing") and "VERB" in getAllLemmas(word) for word in (old, new)]
+        return Verdict("keep", weight=UNSURE) if doing[0] == doing[1] else TOGETHER
+    if one is None or other is None:
+        return _shade(lexicon, old, new)
+    if old in other.excluded:
+        return ALIKE
+    if not one.names.isdisjoint(other.names):
+        return _SURE if vouched(one, other) else Verdict("keep", weight=UNSURE)  # red, colorful
+    alone = any(name in one.names and another in other.names for name, another in general.alone)
+    return Verdict("keep", weight=UNSURE) if alone else TOGETHER
+
+
+def _shade(lexicon: Lexicon, old: str, new: str) -> Verdict:
+    """Of two attributes of which the lexicon lacks one, by its last word: "light blue" is blue."""
+    one, other = lexicon.attribute(old.rpartition(" ")[2]), lexicon.attribute(new.rpartition(" ")[2])
+    if one is None or other is None or one.names.isdisjoint(other.names):
+        return TOGETHER  # a rickety bus may be red
+    near = one.lemma == other.lemma or one.lemma in other.excluded or other.lemma in one.excluded
+    return ALIKE if near else Verdict("keep", weight=LIKELY)
 
 
 def _action(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> Verdict:

@@ -16,7 +16,7 @@ _ANYONES: Final = frozenset(
     ["person.traveller", "person.parent", "person.spouse", "person.sibling", "person.offspring"]
 )
 _ANYBODY: Final = frozenset(["person.any", "person.group", "person.single"])
-_AGENT: Final = re.compile(r".{3,}(?:er|or|ist|ian|eer|ant|ent|ess|ee|man|woman|boy|girl|person|mate|holder)")
+_AGENT: Final = re.compile(r".{3,}(?:er|or|ist|ian|eer|ant|ent|ess|ee|man|woman|boy|girl|person|mate|holder|hand)")
 _NO_MAN: Final = frozenset(["human", "woman", "shaman", "talisman", "caiman", "ottoman", "superhuman"])
 
 
@@ -50,12 +50,17 @@ def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
     classes = frozenset[str]() if entry is None else frozenset(entry.classes)
     person = _is_person(entry)
     if not (person or whoever or anyones or trade or sex or age):
-        if entry is not None or not _AGENT.fullmatch(last) or not _is_noun(last):
+        if entry is not None or not is_agent(last) or not _is_noun(last):
             return None
         trade = True
     whoever = whoever or (person and not sex and not age and not classes.isdisjoint(_ANYBODY))
     trade = (trade or not classes.isdisjoint(_TRADES)) and not anyones and classes.isdisjoint(_ANYONES)
     return Person(sex, age, trade and not whoever, whoever)
+
+
+def is_agent(word: str) -> bool:
+    """Whether a word ends as the names of people do who do something ("-er", "-ist", "-man")."""
+    return _AGENT.fullmatch(word) is not None
 
 
 def _is_person(entry: Entry | None) -> bool:

@@ -159,7 +159,7 @@ def test_the_checks_are_those_of_the_rules() -> None:
 def test_words_that_the_lexicon_does_not_know_weigh_less() -> None:
     assert verdict("A dog on a bench", "dog", "gearbox").weight == 0.8
     assert verdict("A dog on a bench", "dog", "cat").weight == 1.0
-    assert verdict("A red bus", "red", "rickety").weight == 0.5
+    assert verdict("A memorial bench", "memorial", "rickety").weight == 0.5
 
 
 @pytest.mark.parametrize(
