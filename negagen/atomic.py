@@ -12,6 +12,8 @@ from pathlib import Path
 from negagen.errors import OutputError
 
 ASIDE = ".tmp"
+AGAIN = " Finished parts are kept: free some space and run the same command again."
+"""What `why_not_writable` says last of a disk that is full."""
 
 
 @contextmanager
@@ -57,10 +59,7 @@ def why_not_writable(path: Path, error: OSError) -> str:
     # pyarrow's OSError carries the number in its text alone.
     text = str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text or "quota exceeded" in text:
-        return (
-            f"{path}: no space left on the device. Finished parts are kept: free some space and run the same"
-            " command again."
-        )
+        return f"{path}: no space left on the device.{AGAIN}"
     if error.errno == errno.EFBIG or "File too large" in text:
         return f"{path}: the file system (or a limit set on this process) allows no file of that size."
     if isinstance(error, PermissionError) or "Permission denied" in text:

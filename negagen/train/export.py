@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from negagen.atomic import ASIDE, explained, flush
+from negagen.atomic import ASIDE, flush
 from negagen.errors import OutputError
 from negagen.train.models import ContrastiveModel
+from negagen.train.writing import explained
 
 CARD: Final = "README.md"
 
@@ -74,7 +75,7 @@ def export(model: ContrastiveModel, folder: Path, card: Card) -> None:
     """Write `model` as its library's `save_pretrained` does: weights, tokenizer, image processor, and the card.
 
     The folder is written aside and renamed; what lies there already is replaced if it is such an export, else it is an
-    `OutputError`.
+    `OutputError`, as is a full disk, which leaves it as it was.
     """
     check_folder(folder)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}{ASIDE}")

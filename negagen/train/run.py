@@ -27,7 +27,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from negagen.atomic import explained, written_aside
+from negagen.atomic import AGAIN, explained, written_aside
 from negagen.batch.lock import Lock
 from negagen.errors import OutputError, TrainingError
 from negagen.train import checkpoint, metrics
@@ -91,7 +91,9 @@ def resumable(folder: Path) -> Iterator[None]:
     except OutputError as error:
         last = checkpoint.latest(folder)
         safe = "No checkpoint was made yet" if last is None else f"All up to the checkpoint {last.name} is safe"
-        raise OutputError(f"{error} {safe}: mend this, and go on by the same command with --resume latest.") from error
+        raise OutputError(
+            f"{str(error).removesuffix(AGAIN)} {safe}: mend this, and go on by the same command with --resume latest."
+        ) from error
 
 
 def begin(folder: Path, config: Mapping[str, Any], recipe: str) -> None:
@@ -148,28 +150,28 @@ def _check(before: Mapping[str, Any], config: Mapping[str, Any], what: str, way_
 
 def _told(differing: Mapping[str, str], before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """The differences as lines; data is told by the files that were `given`, not by hashes and counts of them."""
-    other_data = {"data.texts", "data.pictures"} & differing.keys()
+    data = {"data.texts", "data.pictures"} & differing.keys()
+    if data:
+        yield from _other_data(before, now, texts="data.texts" in data)
     for key, values in differing.items():
-        if key == "data.texts":
-            yield from _other_texts(before, now)
-        elif key == "data.pictures":
-            where = now.get("images") or "the files"
-            yield f"pictures in {where} are not those that {before.get('images') or 'the files'} had in the run"
-        elif not (other_data and key in ("data.captions", "data.trained on")):
+        if not (data and key in ("data.texts", "data.pictures", "data.captions", "data.trained on")):
             yield f"{key}: {values}"
 
 
-def _other_texts(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def _other_data(before: Mapping[str, Any], now: Mapping[str, Any], *, texts: bool) -> Iterator[str]:
     then, found = before.get("files", {}), now.get("files", {})
     pairs = zip(then.items(), found.items(), strict=False)
     changed = [(old, new) for (old, digest), (new, other) in pairs if digest != other]
     for old, new in changed:
         yield f"{new} has other contents than {'' if old == new else f'{old} had '}in the run"
     if len(then) != len(found):
-        yield f"{len(then)} files of captions and pictures in the run, {len(found)} now"
-    elif not changed:
+        yield f"{len(then)} files in the run ({', '.join(then)}), {len(found)} now"
+    elif not changed and texts:
         columns = f"{json.dumps(before.get('columns'))} in the run, {json.dumps(now.get('columns'))} now"
         yield f"captions, negatives or ids are read otherwise from the same files (columns: {columns})"
+    elif not changed:
+        old = "" if before.get("images") == now.get("images") else f"{before.get('images')} had "
+        yield f"{now.get('images') or ', '.join(found)} has other pictures than {old}in the run"
 
 
 def _differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What torch and safetensors raise where a file cannot be written, in our words."""
+"""What torch, safetensors and tokenizers raise where a file cannot be written, in our words."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import SafetensorError
 
 from negagen import atomic
+from negagen.errors import NegagenError
 
 _NUMBER: Final = re.compile(r"\(os error (\d+)\)")
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """As `negagen.atomic.explained`, where torch and safetensors write too: neither lets an `OSError` through."""
+    """As `negagen.atomic.explained`, where libraries write that let no `OSError` through."""
     with atomic.explained(path):
         try:
             yield
-        except (RuntimeError, SafetensorError) as error:
+        except (OSError, NegagenError):
+            raise
+        except Exception as error:  # tokenizers has no class of its own
             reason = _reason(error)
             if reason is None:
                 raise
@@ -37,12 +39,11 @@ def save_tensors(values: object, path: Path) -> None:
         torch.save(values, file)
 
 
-def _reason(error: BaseException) -> OSError | None:
-    """The failure to write that `error` came of: torch raises while it handles that, safetensors quotes its number."""
+def _reason(error: Exception) -> OSError | None:
+    """The failure to write that `error` came of, if one: what is written in Rust quotes its number, and torch raises
+    while it handles it."""
     if found := _NUMBER.search(str(error)):
         number = int(found[1])
         return OSError(number, os.strerror(number))
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, OSError):
-        seen = seen.__cause__ or seen.__context__
-    return seen
+    context = error.__context__ if isinstance(error, RuntimeError) else None
+    return context if isinstance(context, OSError) else None
