@@ -70,9 +70,10 @@ class Drawing:
             choices = [[] for _ in out]
             for begun, _ in out:
                 begun.found.rejected.clear()
-        short = [n for n, each in enumerate(choices) if proposer.mode != "fill" or len(each) < self.k]
-        asked = [Asked(out[n].begun, self.k - len(choices[n]) if proposer.mode == "fill" else self.k) for n in short]
-        for n, said in zip(short, ask(proposer, self.finder, asked), strict=True):
+        wanted = [self.k - len(each) if proposer.mode == "fill" else self.k for each in choices]
+        short = [n for n, lacking in enumerate(wanted) if lacking > 0]
+        asked = [Asked(pool.begun, lacking) for pool, lacking in zip(out, wanted, strict=True)]
+        for n, said in enumerate(ask(proposer, self.finder, asked)):
             out[n] = _with_options(out[n], said)
             notes[n] = said.note
         for n, each in zip(short, self._drawn([out[n] for n in short]), strict=True):

@@ -62,6 +62,11 @@ class Proposer(Protocol):
         ...
 
     @property
+    def positives(self) -> bool:
+        """Whether it is asked about captions with room for positives, too, whatever its mode."""
+        ...
+
+    @property
     def rules(self) -> Sequence[Rule]:
         """Those that its options name: a category that no other rule has is drawn from with their weights."""
         ...
@@ -84,15 +89,20 @@ class Asked(NamedTuple):
 
 
 def ask(proposer: Proposer, finder: Finder, asked: Sequence[Asked]) -> list[Proposed]:
-    """What the proposer has for these captions; its positives and refusals are filed with what was found."""
-    cases = []
-    for (row, found, stream), wanted in asked:
-        if proposer.mode == "fill":
+    """What the proposer has for these captions; its positives and refusals are filed with what was found.
+
+    It is not asked about a caption that lacks nothing. The rules reword first: it gives what they leave room for.
+    """
+    out, cases = [Proposed()] * len(asked), dict[int, Case]()
+    for n, ((row, found, stream), wanted) in enumerate(asked):
+        if proposer.positives or (proposer.mode == "fill" and wanted > 0):
             finder.reword(found, stream)
         reworded = max(0, finder.most_positives - len(found.positives))
-        cases.append(Case(found.parse, found.context, stream, wanted, reworded, row.image))
-    out = proposer.propose(cases)
-    for ((_, found, _), _), said in zip(asked, out, strict=True):
+        if wanted > 0 or (proposer.positives and reworded):
+            cases[n] = Case(found.parse, found.context, stream, max(0, wanted), reworded, row.image)
+    for n, said in zip(cases, proposer.propose([*cases.values()]), strict=True):
+        out[n] = said
+        found = asked[n].begun.found
         found.rejected += said.rejected
         for option in said.positives:
             finder.file(found, option, {})

@@ -36,16 +36,14 @@ class Taking:
             yield row.unused() if each is None else self._result(each, next(proposed))
 
     def _proposed(self, begun: Sequence[Begun]) -> Iterable[Proposed]:
-        """What the proposer has for each caption: nothing where the rules' negatives, taken first, are enough."""
+        """What the proposer has for each caption: no negatives where the rules', taken first, are enough."""
         if self.proposer is None:
             return repeat(_NOTHING)
         if self.proposer.mode == "fill":
             for _, found, stream in begun:
                 self.reader.finder.take(found, stream, self.want)
-        short = [each for each in begun if len(each.found.negatives) < self.k]
-        asked = [Asked(each, self.k - len(each.found.negatives)) for each in short]
-        said = iter(ask(self.proposer, self.reader.finder, asked))
-        return [next(said) if len(each.found.negatives) < self.k else _NOTHING for each in begun]
+        asked = [Asked(each, self.k - len(each.found.negatives)) for each in begun]
+        return ask(self.proposer, self.reader.finder, asked)
 
     def _result(self, begun: Begun, proposed: Proposed) -> Result:
         _, found, stream = begun

@@ -30,6 +30,7 @@ class Cow:
     note: str = ""
     seeing: bool = False
     unlikely: bool = False
+    positives: bool = False
     rules: Sequence[Rule] = (RULES["object"],)
     config: Mapping[str, object] = field(default_factory=lambda: {"name": "cow"})
     asked: list[Case] = field(default_factory=list)
