@@ -170,7 +170,7 @@ def _check_language_model(job: Job, settings: LanguageSettings) -> None:
             " time, a local model takes them in batches; the rules cost next to nothing beside it."
         )
     categories = job.spec.options.get("categories")
-    settings.check(categories if isinstance(categories, list | tuple) else None)
+    settings.check(categories if isinstance(categories, list | tuple) else None, job.output)
 
 
 def _check_remote(job: Job, source: Source) -> None:

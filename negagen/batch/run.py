@@ -117,9 +117,12 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
         if job.upload is not None:
             upload(output, job.upload)  # if it fails, the parts are still there
             output.unlink()
-        finished = True
-    finally:
         opened.close()
+        finished = True
+    except BaseException as error:
+        opened.__exit__(type(error), error, error.__traceback__)  # a run that goes on is not over
+        raise
+    finally:
         lock.release(remove=finished or not any(folder.glob("part-*.arrow")))
     now = time.perf_counter()
     return Report(

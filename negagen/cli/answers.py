@@ -59,7 +59,8 @@ def answers(
 def _wanted(stored: Stored, containing: str, unreadable: bool) -> bool:
     from negagen.llm.reading import read_both, read_edits
 
-    if containing and containing not in stored.question and containing not in stored.answer.text:
+    said = f"{stored.question}\n{stored.answer.text}"
+    if containing not in said and _quoted(containing) not in said:
         return False
     if not unreadable:
         return True
@@ -67,6 +68,13 @@ def _wanted(stored: Stored, containing: str, unreadable: bool) -> bool:
         return read_both(stored.answer.text) is None
     spans = sum(line[:1].isdigit() for line in stored.question.splitlines()[1:])
     return read_edits(stored.answer.text, spans).state == "unreadable"
+
+
+def _quoted(text: str) -> str:
+    """A text as it stands within a JSON string, which captions and answers are."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _as_json(stored: Stored) -> dict[str, object]:

@@ -73,15 +73,19 @@ def _print_usage(target: Console, report: Report) -> None:
         target.print(f"  The budget is spent: {rows:,} captions were left to the rules alone, or asked about in part.")
 
 
-def unreadable(report: Report) -> str | None:
-    """A warning if answers of the language model could not be read: None would be seen by a negative alone."""
+def unreadable(report: Report, cache: Path | None) -> str | None:
+    """A warning if answers of the language model, kept in `cache`, could not be read: by negatives alone none would be
+    seen.
+    """
     read = report.usage.read if report.usage is not None else {}
     wrong = sum(times for state, times in read.items() if state.startswith("unreadable"))
     if not wrong:
         return None
+    cut = sum(times for state, times in read.items() if state.startswith("unreadable") and state.endswith("cut off"))
+    more = f" {cut:,} were cut off by the limit of their tokens: give more with --llm-max-tokens." if cut else ""
     return (
-        f"warning: {wrong:,} of {sum(read.values()):,} answers of the language model could not be read. Look at them"
-        " with `negagen answers OUTPUT.llm.sqlite --unreadable`."
+        f"warning: {wrong:,} of {sum(read.values()):,} answers of the language model could not be read.{more} Look at"
+        f" them with `negagen answers {cache} --unreadable`; the next run asks for them again."
     )
 
 
@@ -93,10 +97,12 @@ def _all_useless(report: Report) -> str:
     from negagen.llm.budget import SPENT
 
     failed = {reason: times for reason, times in usage.failures.items() if reason != SPENT}
-    if not usage.read.total() and not failed:
+    spent = usage.failures[SPENT] and not report.resumed  # by an earlier run, parts of which are in the output
+    if not usage.read.total() and not failed and not spent:
         return ""
     most = max(failed, key=lambda reason: failed[reason], default="")
     because = f" {sum(failed.values()):,} requests failed, most of them so: {most}." if most else ""
+    because += " The budget is spent: give a larger --llm-budget." if spent else ""
     return f"warning: nothing came of the language model; negatives are by rules alone.{because}"
 
 

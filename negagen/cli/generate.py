@@ -133,7 +133,27 @@ def generate(
         str | None,
         typer.Option(help="What may be spent: 200000tokens or 500requests. [default: no limit]", show_default=False),
     ] = None,
-    llm_concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Requests to a server at a time.")] = 8,
+    llm_max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Tokens of an answer at most: more for a model that thinks first. [default: by the question]",
+            show_default=False,
+            metavar="N",
+        ),
+    ] = None,
+    llm_concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Requests to a server at a time. [default: 8]", show_default=False),
+    ] = None,
+    llm_timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds that a server may take for an answer, in each of 5 tries. [default: 120]",
+            show_default=False,
+            metavar="SECONDS",
+        ),
+    ] = None,
     llm_price: Annotated[
         str | None,
         typer.Option(
@@ -253,6 +273,8 @@ def generate(
             llm_price,
             llm_cache,
             llm_concurrency,
+            llm_timeout,
+            llm_max_tokens,
         ),
     )
     with _terminable():
@@ -268,7 +290,7 @@ def generate(
         print_json(report_json(report))
     if not quiet:
         close(report, to_stderr=as_json)
-    if warning := unreadable(report):
+    if warning := unreadable(report, None if job.language_model is None else job.language_model.cache_beside(target)):
         typer.echo(warning, err=True)
     wrong = useless(report, column)
     for warning in wrong:
@@ -287,16 +309,19 @@ def _language_model(
     budget: str | None,
     price: str | None,
     cache: Path | None,
-    concurrency: int,
+    concurrency: int | None,
+    timeout: float | None,
+    max_tokens: int | None,
 ) -> LanguageSettings | None:
     from negagen.errors import InputError
 
     if model is None:
         given = {
             "--base-url": base_url, "--llm-verify": verify, "--llm-positives": positives, "--with-images": seeing,
-            "--llm-budget": budget, "--llm-price": price, "--llm-cache": cache,
+            "--llm-budget": budget, "--llm-price": price, "--llm-cache": cache, "--llm-concurrency": concurrency,
+            "--llm-timeout": timeout, "--llm-max-tokens": max_tokens,
         }  # fmt: skip
-        lonely = next((name for name, value in given.items() if value), None)
+        lonely = next((name for name, value in given.items() if value is not None and value is not False), None)
         if lonely is not None or mode != "fill":
             raise InputError(f"{lonely or '--llm-mode'} is for a language model: name it with --llm MODEL.")
         return None
@@ -314,6 +339,8 @@ def _language_model(
         cache=cache,
         price=None if price is None else Price.of(price),
         concurrency=concurrency,
+        timeout=timeout,
+        max_tokens=max_tokens,
     )
 
 

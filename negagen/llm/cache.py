@@ -3,6 +3,9 @@
 An answer is found by all that it may depend on: prompt, messages, picture, model, parameters. It is on disk before it
 is used. The raw text stays, for inspection; keys of servers never come near this file. What is sent is noted before it
 is sent, with the most that it may cost, so that a budget holds for runs that were killed too.
+
+A run has rounds, each until it has come to its end, and an answer says of which round it is: one of no use is asked for
+again in the next.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ _SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS sent_run ON sent (run)",
     "CREATE TABLE IF NOT EXISTS spent (run TEXT PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS tried (model TEXT PRIMARY KEY)",
+    "CREATE TABLE IF NOT EXISTS rounds (run TEXT PRIMARY KEY, over INTEGER NOT NULL)",
 )
 
 
@@ -43,6 +47,13 @@ class Paid(NamedTuple):
     requests: int
     tokens: int
     last: int
+
+
+class Known(NamedTuple):
+    """An answer, and the round of the run that asked for it."""
+
+    answer: Answer
+    round: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,37 +93,42 @@ class Cache:
             self._file.close()
             raise
 
-    def find(self, key: str) -> Answer | None:
+    def find(self, key: str) -> Known | None:
         """The answer of that key."""
-        row = self._one("SELECT text, prompt_tokens, completion_tokens, finish FROM answers WHERE key = ?", key)
-        return None if row is None else Answer(*row)
+        row = self._one("SELECT text, prompt_tokens, completion_tokens, finish, run FROM answers WHERE key = ?", key)
+        return None if row is None else Known(Answer(*row[:-1]), row[-1])
 
     def keep(
         self,
         key: str,
-        run: str,
+        round_: str,
         prompt: str,
         model: str,
         parameters: Mapping[str, Any],
         request: Request,
         said: Answer,
         sent: int,
+        instead_of: Known | None = None,
     ) -> Answer:
         """Store an answer and what it has cost; both are on disk on return. `sent` is its number of `note_sent`.
 
-        Returns what is to be used: where another process has stored an answer to the same meanwhile, that one.
+        It takes the place of `instead_of`. Returns what is to be used: where another process has stored an answer to
+        the same meanwhile, that one.
         """
         messages = json.dumps([asdict(message) for message in request.messages], ensure_ascii=False)
         with self._writing():
+            if instead_of is not None:
+                self._file.execute("DELETE FROM answers WHERE key = ? AND run = ?", (key, instead_of.round))
             self._file.execute(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    key, run, prompt, model, dump(parameters), messages, said.text, said.finish,
+                    key, round_, prompt, model, dump(parameters), messages, said.text, said.finish,
                     said.prompt_tokens, said.completion_tokens,
                 ),
             )  # fmt: skip
             self._file.execute("UPDATE sent SET tokens = ? WHERE number = ?", (said.tokens, sent))
-        return self.find(key) or said
+        known = self.find(key)
+        return said if known is None else known.answer
 
     def note_sent(self, run: str, costs: Mapping[str, int], last: int | None = None) -> Sequence[int] | None:
         """Remember, before they are sent, the requests of these keys with the tokens that each may cost at most.
@@ -159,6 +175,17 @@ class Cache:
         """Remember that the budget of a run is spent: the same command goes on without asking."""
         with self._writing():
             self._file.execute("INSERT OR IGNORE INTO spent VALUES (?)", (run,))
+
+    def rounds(self, run: str) -> int:
+        """How often a run has come to its end."""
+        (over,) = self._one("SELECT over FROM rounds WHERE run = ?", run) or (0,)
+        return int(over)
+
+    def note_over(self, run: str, rounds: int) -> None:
+        """Remember that a run has come to its end so often."""
+        with self._writing():
+            self._file.execute("INSERT OR IGNORE INTO rounds VALUES (?, 0)", (run,))
+            self._file.execute("UPDATE rounds SET over = max(over, ?) WHERE run = ?", (rounds, run))
 
     def close(self) -> None:
         """Close the file."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 from negagen.errors import LanguageModelError
 from negagen.llm.budget import SPENT, Budget, Purse, dearest
-from negagen.llm.cache import Cache, key_of_request
+from negagen.llm.cache import Cache, Known, key_of_request
 from negagen.llm.protocol import Answer, Backend, Failure, Message, Request
 
 _AT_ONCE: Final = 512
@@ -27,8 +27,12 @@ _ADVICE: Final = MappingProxyType(
     }
 )
 _SPENT: Final = Failure(SPENT)
-FIRST: Final = Request((Message("user", "Say yes."),), None, 8, 0.0, 0)
-"""What a model is asked before all else."""
+_FIRST: Final = Request((Message("user", "Say yes."),), None, 8, 0.0, 0)
+_UNREADABLE: Final = "its answer could not be read"
+_CUT: Final = f"{_UNREADABLE}, cut off by the limit of its tokens: give it more with --llm-max-tokens"
+
+Whole = Callable[[int, Answer], bool]
+"""Whether an answer to the request of that index is of use as a whole."""
 
 
 @dataclass(slots=True)
@@ -77,12 +81,17 @@ class Usage:
         }
 
 
-def try_out(backend: Backend) -> Answer:
+def first_question(max_tokens: int | None = None) -> Request:
+    """What a model is asked before all else, in `max_tokens` where that is more than the few that it takes."""
+    return replace(_FIRST, max_tokens=max(_FIRST.max_tokens, max_tokens or 0))
+
+
+def try_out(backend: Backend, max_tokens: int | None = None) -> Answer:
     """What a model says to a first question: better to know before the first row than after it that it is silent.
 
     Raises `LanguageModelError`.
     """
-    for _, answer in backend.answers([FIRST]):
+    for _, answer in backend.answers([first_question(max_tokens)]):
         if isinstance(answer, Answer):
             return answer
         advice = next((text for mark, text in _ADVICE.items() if mark in answer.reason), "")
@@ -98,7 +107,8 @@ class Desk:
     `run` names the run that pays: a run that is begun again goes on with what is left of its budget, of which failures
     and what was under way when it was killed are spent. So does another process that runs the same at the same time.
     `tried` is an answer that this run has paid for already. `tell` is called after each answer; `usage` is counted on.
-    What failed is not asked again.
+    What failed is not asked again, and what has an answer of no use only once the run has come to its end: by
+    `note_over`, or for such answers. A run that is killed goes on in the same round, so that it asks nothing twice.
 
     A run of `_HOPELESS` failures that do not lie in the request alone, and answers that `note_read` is told could not
     be read, with no other answer between them, raises `LanguageModelError`: so does what the back end finds pointless.
@@ -120,6 +130,8 @@ class Desk:
             cache.note_sent(run, {"": tried.tokens})
             self._count(tried)
         self._backend, self._cache, self._run = backend, cache, run
+        self._rounds = cache.rounds(run)
+        self._round = f"{run}.{self._rounds}"
         self._budget = budget
         self._purse, self._last = self._open_purse()
         self._at_once = _AT_ONCE if budget is None else _AT_ONCE_IN_A_BUDGET
@@ -128,6 +140,7 @@ class Desk:
         self._useless_in_a_row = 0
         self._fresh = False
         self._failed: dict[str, Failure] = {}
+        self._useless: dict[str, Known] = {}
         # A server that moved is the same server, and its address is nobody else's business.
         self.parameters = {name: value for name, value in backend.parameters().items() if name != "base_url"}
 
@@ -136,8 +149,13 @@ class Desk:
         """The back end's."""
         return self._backend.name
 
-    def answers(self, prompt: str, requests: Sequence[Request]) -> Iterator[tuple[int, Answer | Failure]]:
-        """Each request's index with its answer or failure, in no particular order; `prompt` names the prompt."""
+    def answers(
+        self, prompt: str, requests: Sequence[Request], whole: Whole | None = None
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        """Each request's index with its answer or failure, in no particular order; `prompt` names the prompt.
+
+        A kept answer that is not `whole` is asked for again, if it is not of this round and the budget reaches.
+        """
         keys = [key_of_request(prompt, self.name, self.parameters, request) for request in requests]
         first: dict[str, int] = {}
         twins: dict[int, list[int]] = {}
@@ -152,18 +170,16 @@ class Desk:
                 continue
             found = self._cache.find(key)
             if found is not None:
-                self.usage.cached += 1
-                self.usage.kept_prompt_tokens += found.prompt_tokens
-                self.usage.kept_completion_tokens += found.completion_tokens
-                self._told()
-                yield number, found
-                continue
+                if found.round == self._round or whole is None or whole(number, found.answer):
+                    yield number, self._kept(found.answer)
+                    continue
+                self._useless[key] = found
             if not self._admits(requests[number]):
                 if wave and not self._spent:  # what is under way may turn out cheaper
                     yield from self._asked(prompt, requests, keys, wave)
                     wave = []
                 if not self._admits(requests[number]):
-                    yield number, self._refused()
+                    yield number, self._refused(key)
                     continue
             wave.append(number)
             if len(wave) == self._at_once:
@@ -173,10 +189,10 @@ class Desk:
         for number, others in twins.items():
             found = self._cache.find(keys[number])
             for other in others:
-                yield other, self._failed.get(keys[number], _SPENT) if found is None else found
+                yield other, self._failed.get(keys[number], _SPENT if found is None else found.answer)
 
-    def note_read(self, state: str, *, readable: bool) -> None:
-        """How the answer that was yielded last could be read."""
+    def note_read(self, state: str, *, readable: bool, cut: bool = False) -> None:
+        """How the answer that was yielded last could be read, and whether it was cut off."""
         self.usage.read[state] += 1
         if not self._fresh:  # an answer of an earlier run says nothing about this one
             return
@@ -184,7 +200,13 @@ class Desk:
         if readable:
             self._useless_in_a_row = 0
         else:
-            self._note_useless("its answer could not be read")
+            if self._useless_in_a_row + 1 >= _HOPELESS:
+                self.note_over()
+            self._note_useless(_CUT if cut else _UNREADABLE)
+
+    def note_over(self) -> None:
+        """That the run has come to its end."""
+        self._cache.note_over(self._run, self._rounds + 1)
 
     def close(self) -> None:
         """Close back end and cache."""
@@ -199,10 +221,20 @@ class Desk:
         paid = self._cache.paid(self._run)
         return Purse(self._budget, paid.requests, paid.tokens), paid.last
 
-    def _refused(self) -> Failure:
+    def _kept(self, answer: Answer) -> Answer:
+        self.usage.cached += 1
+        self.usage.kept_prompt_tokens += answer.prompt_tokens
+        self.usage.kept_completion_tokens += answer.completion_tokens
+        self._told()
+        return answer
+
+    def _refused(self, key: str) -> Answer | Failure:
+        """What there is instead of an answer that the budget does not reach for."""
         if not self._spent:
             self._spent = True
             self._cache.note_spent(self._run)
+        if (known := self._useless.pop(key, None)) is not None:
+            return self._kept(known.answer)
         self.usage.failures[SPENT] += 1
         return _SPENT
 
@@ -225,7 +257,7 @@ class Desk:
         sent = self._sent(requests, keys, wave)
         for number in wave:
             if number not in sent:
-                yield number, self._refused()
+                yield number, self._refused(keys[number])
         wave = list(sent)
         self.usage.under_way = len(wave)
         self._told()
@@ -236,8 +268,9 @@ class Desk:
             self.usage.under_way -= 1
             if isinstance(answer, Answer):
                 said = self._cache.keep(
-                    keys[number], self._run, prompt, self.name, self.parameters, requests[number], answer, sent[number]
-                )
+                    keys[number], self._round, prompt, self.name, self.parameters, requests[number], answer,
+                    sent[number], self._useless.pop(keys[number], None),
+                )  # fmt: skip
                 self._count(answer)
                 self._purse.settle(requests[number], answer.tokens)
                 self._told()

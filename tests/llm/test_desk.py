@@ -273,7 +273,7 @@ def test_answers_that_cannot_be_read_end_a_run_unless_they_are_kept_ones(tmp_pat
     requests = [request(str(n)) for n in range(100)]
 
     def read(desk: Desk) -> None:
-        for _ in desk.answers("prompt", requests):
+        for _ in desk.answers("prompt", requests, lambda n, answer: False):
             desk.note_read("unreadable", readable=False)
 
     first = desk(tmp_path / "c.sqlite", Echo())
@@ -283,7 +283,46 @@ def test_answers_that_cannot_be_read_end_a_run_unless_they_are_kept_ones(tmp_pat
     again = desk(tmp_path / "c.sqlite", Echo())
     with pytest.raises(LanguageModelError, match="its answer could not be read"):
         read(again)
-    assert (again.usage.cached, again.usage.asked) == (32, 32)
+    assert (again.usage.cached, again.usage.asked) == (0, 32)  # the run has come to its end, and begins anew
+    assert len(list(Kept(tmp_path / "c.sqlite").stored())) == 32
+
+
+def useful(desk: Desk, *texts: str) -> list[str]:
+    """As `told`, where an answer with an "x" in it is of no use."""
+    asked = desk.answers("prompt", [request(text) for text in texts], lambda n, answer: "x" not in answer.text)
+    return [said.text if isinstance(said, Answer) else f"!{said.reason}" for _, said in sorted(asked)]
+
+
+def test_what_is_of_no_use_is_asked_again_once_the_run_is_over(tmp_path: Path) -> None:
+    path, backend = tmp_path / "c.sqlite", Echo()
+    first = desk(path, backend)
+    for _ in range(2):
+        assert useful(first, "a", "x", "x") == ["<a>", "<x>", "<x>"]
+    first.close()
+    again = desk(path, backend)  # it was killed
+    assert useful(again, "a", "x") == ["<a>", "<x>"]
+    assert sorted(backend.asked) == ["a", "x"]
+    again.note_over()
+    again.close()
+    for _ in range(2):  # this one is killed as well
+        assert useful(desk(path, backend), "x", "a", "x") == ["<x>", "<a>", "<x>"]
+    assert sorted(backend.asked) == ["a", "x", "x"]
+    other = desk(path, backend, run="other")
+    for _ in range(2):
+        assert useful(other, "x", "a") == ["<x>", "<a>"]
+    assert sorted(backend.asked) == ["a", "x", "x", "x"]
+    assert len(list(Kept(path).stored())) == 2
+
+
+def test_what_is_of_no_use_is_kept_where_the_budget_does_not_reach(tmp_path: Path) -> None:
+    path, backend = tmp_path / "c.sqlite", Echo()
+    first = desk(path, backend, "3requests")
+    assert useful(first, "x", "ax") == ["<x>", "<ax>"]
+    first.note_over()
+    again = desk(path, backend, "3requests")
+    assert useful(again, "x", "ax", "b") == ["<x>", "<ax>", f"!{SPENT}"]
+    assert backend.asked.count("x") == 2
+    assert (again.usage.asked, again.usage.cached, len(backend.asked)) == (1, 1, 3)
 
 
 def test_raw_answers_stay(tmp_path: Path) -> None:

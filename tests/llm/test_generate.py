@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from negagen import Negator
 from negagen.cli import main
+from negagen.errors import InputError
 from negagen.llm.backends.retrying import Policy
+from negagen.llm.settings import LanguageModel, LanguageSettings
 from negagen.realise import apply_edits
 from negagen.types import Edit
 from tests.llm.backends.test_masked import save_masked
@@ -243,9 +246,10 @@ def test_a_model_of_nonsense_alone_ends_the_run(run: Run, serve: Serve, captions
     assert ran.code == 2
     assert "the last 32 requests all failed, the last one so: its answer could not be read" in ran.err
     assert not out.exists()
-    ran = run("generate", captions, "-o", out, *asked(serve(write), "--llm-mode", "mix"))
-    assert ran.code == 0, ran.err
-    assert "warning: " in ran.err  # what is kept is read again
+    healed = serve(write)
+    ran = run("generate", captions, "-o", out, *asked(healed, "--llm-mode", "mix"))
+    assert (ran.code, ran.err) == (0, "")
+    assert len(healed.received) == len(CAPTIONS)  # what could not be read is asked again
 
 
 def test_answers_that_are_nearly_right_are_read(run: Run, serve: Serve, captions: Path) -> None:
@@ -346,6 +350,8 @@ def test_a_budget_is_kept_and_told(run: Run, serve: Serve, captions: Path) -> No
         (("--categories", "swap_att"), "asked for replace_att"),
         (("--base-url", "ftp://x"), "http://localhost:8000/v1"),
         (("--base-url", "http://127.0.0.1:9/v1"), "no server answers"),
+        (("--llm-timeout", 0), "--llm-timeout more than 0 seconds"),
+        (("--llm-cache", "o.parquet"), "--llm-cache o.parquet is the output"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
@@ -357,6 +363,7 @@ def test_what_does_not_go_together_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("negagen.llm.backends.server.Policy", partial(Policy, first=0.01))
+    monkeypatch.chdir(captions.parent)
     out = captions.with_name("o.parquet")
     ran = run("generate", captions, "-o", out, *asked(serve(write)), *options)
     assert ran.code == 2
@@ -366,11 +373,30 @@ def test_what_does_not_go_together_is_refused(
     assert not list(out.parent.glob("*.sqlite"))
 
 
-@pytest.mark.parametrize("option", ["--llm-verify", "--with-images", "--llm-positives"])
-def test_options_of_a_model_need_a_model(run: Run, captions: Path, option: str) -> None:
-    ran = run("generate", captions, option)
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--llm-verify",), ("--with-images",), ("--llm-positives",), ("--llm-concurrency", 4), ("--llm-timeout", 9),
+        ("--llm-max-tokens", 99),
+    ],
+)  # fmt: skip
+def test_options_of_a_model_need_a_model(run: Run, captions: Path, option: tuple[object, ...]) -> None:
+    ran = run("generate", captions, *option)
     assert ran.code == 2
-    assert "--llm MODEL" in ran.err
+    assert f"{option[0]} is for a language model: name it with --llm MODEL" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--llm-concurrency", "--llm-timeout"])
+def test_options_of_a_server_need_a_server(run: Run, captions: Path, option: str) -> None:
+    ran = run("generate", captions, "--llm", "model.gguf", option, 4)
+    assert ran.code == 2
+    assert f"{option} is for a server" in ran.err
+
+
+def test_settings_are_looked_at_in_python_too(serve: Serve, tmp_path: Path) -> None:
+    settings = LanguageSettings("m", serve(write).url, mode="mxi", cache=tmp_path / "c.sqlite")  # type: ignore[arg-type]
+    with LanguageModel(settings) as model, pytest.raises(InputError, match="--llm-mode mxi: expected one of fill"):
+        model.negator(Negator())
 
 
 @pytest.mark.parametrize(
@@ -390,7 +416,7 @@ def test_a_wrong_model_or_key_ends_the_run_before_it_begins(
     assert ran.code == 2
     assert message in ran.err
     assert "very-secret" not in ran.err
-    assert len(server.received) == 1
+    assert len(server.received) == (2 if "400" in message else 1)  # once more without chat_template_kwargs
     assert not list(captions.parent.glob("*.parts"))
 
 
@@ -448,7 +474,8 @@ def test_requests_that_all_fail_are_told(run: Run, serve: Serve, captions: Path)
     assert "5 requests failed, most of them so: refused: HTTP 400" in ran.err
     budget = ("--llm-budget", "0requests", "--overwrite", "--limit", 5)
     ran = run("generate", captions, *asked(server, "--llm-mode", "mix", *budget))
-    assert ran.code == 0, ran.err  # nothing was to be asked
+    assert ran.code == 1
+    assert "negatives are by rules alone. The budget is spent: give a larger --llm-budget." in ran.err
 
 
 def test_a_spent_budget_is_not_exceeded_by_first_questions(run: Run, serve: Serve, captions: Path) -> None:
@@ -491,8 +518,9 @@ def test_an_interrupted_run_says_what_is_kept_and_nothing_else(
 def test_pictures_go_along(run: Run, serve: Serve, tmp_path: Path) -> None:
     pixel = bytes.fromhex("89504e470d0a1a0a") + b"rest of a picture"
     (tmp_path / "one.png").write_bytes(pixel)
-    texts = CAPTIONS[:3]
-    paths = [str(tmp_path / "one.png"), str(tmp_path / "none.png"), "not\0one"]
+    texts = CAPTIONS[:4]
+    (tmp_path / "four.bmp").write_bytes(b"BM" + bytes(70))
+    paths = [str(tmp_path / "one.png"), str(tmp_path / "none.png"), "not\0one", str(tmp_path / "four.bmp")]
     server, out = serve(write), tmp_path / "o.parquet"
     ran = run(
         "generate", written(tmp_path, texts, photo=pa.array(paths, pa.string())), "-o", out,
@@ -503,7 +531,8 @@ def test_pictures_go_along(run: Run, serve: Serve, tmp_path: Path) -> None:
     assert len(seen) == 1
     assert "You see a photo" in json.dumps(seen[0]["messages"][0])
     assert question(seen[0]).startswith(f"Caption: {json.dumps(texts[0])}")
-    assert ["without the picture" in (row["reason"] or "") for row in rows(out)] == [False, True, True]
+    assert ["without the picture" in (row["reason"] or "") for row in rows(out)] == [False, True, True, True]
+    assert sorted(caption_of(body) for body in server.received[1:]) == sorted(texts)
 
 
 def test_raw_answers_can_be_looked_at(run: Run, serve: Serve, captions: Path) -> None:
@@ -515,6 +544,10 @@ def test_raw_answers_can_be_looked_at(run: Run, serve: Serve, captions: Path) ->
     assert run("answers", cache, "--containing", "no such caption").out.strip() == "no such answers"
     (line,) = run("answers", cache, "--json", "--containing", CAPTIONS[1]).out.splitlines()
     assert json.loads(line)["answer"] == "A zebra, I think"
+    quoted = 'A sign says "STOP \\ GO" beside a red car'
+    run("generate", written(captions.parent, [quoted]), "--overwrite", *asked(serve(write), "--llm-mode", "mix"))
+    (line,) = run("answers", cache, "--json", "--containing", quoted).out.splitlines()
+    assert json.loads(line)["question"].startswith(f"Caption: {json.dumps(quoted)}\n")
     ran = run("answers", captions)
     assert (ran.code, "is not a cache of answers" in ran.err) == (2, True)
     ran = run("answers", captions.parent)
@@ -556,3 +589,120 @@ def test_a_real_model_writes(run: Run, captions: Path, smollm2_folder: Path) -> 
 def test_text_of_the_writer_is_what_a_model_should_say() -> None:
     body = {"messages": [{"role": "user", "content": 'Caption: "A dog"\n1. "dog" (thing)'}]}
     assert json.loads(text_of(body))["edits"][0]["span"] == 1
+
+
+def test_each_model_and_each_way_of_asking_has_a_budget_of_its_own(run: Run, serve: Serve, captions: Path) -> None:
+    server, cache = serve(write), captions.with_name("c.sqlite")
+    budget = ("--llm-mode", "mix", "--llm-budget", "4requests", "--llm-cache", cache, "--overwrite")
+    before = 0
+    for more in (("--llm", "m"), ("--llm", "other"), ("--llm-positives",), ("--llm-max-tokens", 999)):
+        ran = run("generate", captions, *asked(server, *budget, *more))
+        assert ran.code == 0, ran.err
+        assert 3 <= len(server.received) - before <= 4, more  # the first question is one of them
+        before = len(server.received)
+    ran = run("generate", captions, *asked(server, *budget))  # the first once more
+    assert (ran.code, len(server.received)) == (0, before)
+
+
+def broken_once(broken: set[str]) -> Plan:
+    """Of every third caption's first question nothing can be read; `broken` gets these captions."""
+
+    def plan(before: int, body: dict[str, Any]) -> Reply:
+        if not before and spans_of(body) and CAPTIONS.index(caption_of(body)) % 3 == 0:
+            broken.add(caption_of(body))
+            return said('{"edits": [{"span": 1, "repl', "length") if len(broken) % 2 else said("A zebra, I think")
+        return write(before, body)
+
+    return plan
+
+
+def test_what_could_not_be_read_is_asked_again_by_the_next_run(run: Run, serve: Serve, captions: Path) -> None:
+    broken: set[str] = set()
+    server, out, cache = serve(broken_once(broken)), captions.with_name("o.parquet"), captions.with_name("kept.sqlite")
+    more = ("--llm-mode", "mix", "--llm-cache", cache)
+    ran = run("generate", captions, "-o", out, *asked(server, *more))
+    assert ran.code == 0, ran.err
+    assert len(broken) == len(CAPTIONS) // 3
+    assert f"{len(broken)} of {len(CAPTIONS)} answers of the language model could not be read." in ran.err
+    assert f"{len(broken) // 2} were cut off by the limit of their tokens: give more with --llm-max-tokens" in ran.err
+    assert f"`negagen answers {cache} --unreadable`" in ran.err
+    assert run("answers", cache, "--unreadable").out.count("tokens, ended by") == len(broken)
+    before = len(server.received)
+    ran = run("generate", captions, "-o", out, "--overwrite", *asked(server, *more))
+    assert (ran.code, ran.err) == (0, "")
+    assert {caption_of(body) for body in server.received[before:]} == broken
+    assert len(server.received) == before + len(broken)
+    healed = out.read_bytes()
+    assert run("generate", captions, "-o", out, "--overwrite", *asked(server, *more)).err == ""
+    assert len(server.received) == before + len(broken)
+    whole = captions.with_name("whole.parquet")
+    assert run("generate", captions, "-o", whole, *asked(serve(write), "--llm-mode", "mix")).code == 0
+    assert rows(whole) == rows(out)
+    assert out.read_bytes() == healed
+
+
+@pytest.mark.parametrize("budget", [(), ("--llm-budget", "200requests")])
+def test_a_killed_run_does_not_ask_again_what_could_not_be_read(
+    run: Run, serve: Serve, captions: Path, budget: tuple[object, ...]
+) -> None:
+    plan = broken_once(set())
+    slow = serve(lambda _, body: replace(plan(0, body), delay=0.02))  # broken each time
+    out, whole = captions.with_name("o.parquet"), captions.with_name("whole.parquet")
+    killed(captions, out, slow, 40, *budget)
+    more = ("--llm-mode", "mix", "--llm-verify", "--llm-concurrency", 3, *budget)
+    assert run("generate", captions, "-o", out, *asked(slow, *more)).code == 0
+    assert sum(slow.asked().values()) - len(slow.asked()) <= 3  # those that were under way
+    run("generate", captions, "-o", whole, *asked(serve(lambda _, body: plan(0, body)), *more))
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_model_that_thinks_is_given_more_tokens(run: Run, serve: Serve, captions: Path) -> None:
+    def thinks(before: int, body: dict[str, Any]) -> Reply:
+        whole = f"<think>{'Let me consider every span. ' * 40}</think>{text_of(body)}"
+        cut = 4 * body["max_tokens"] < len(whole)
+        return said(whole[: 4 * body["max_tokens"]], "length" if cut else "stop")
+
+    server, out = serve(thinks), captions.with_name("o.parquet")
+    more = ("--llm-mode", "mix", "--llm-verify", "--limit", 9, "--blindness", "off")
+    ran = run("generate", captions, "-o", out, *asked(server, *more))
+    assert ran.code == 1
+    assert "9 were cut off by the limit of their tokens: give more with --llm-max-tokens" in ran.err
+    before = len(server.received)
+    ran = run("generate", captions, "-o", out, "--overwrite", *asked(server, *more, "--llm-max-tokens", 700))
+    assert (ran.code, ran.err) == (0, "")
+    assert any(by_model(row) for row in rows(out))
+    assert any(is_verdict(body) for body in server.received[before:])
+    assert {body["max_tokens"] for body in server.received[before:]} == {700}
+    assert all(body["chat_template_kwargs"] == {"enable_thinking": False} for body in server.received)
+
+
+def test_an_answer_that_no_number_can_hold_leaves_the_run_alone(run: Run, serve: Serve, captions: Path) -> None:
+    endless = json.dumps({"edits": [{"span": "1" * 5000, "replacement": "horse"}]})
+    ran = run("generate", captions, *asked(serve(writing(lambda _: endless)), "--llm-mode", "mix", "--limit", 3))
+    assert ran.code == 1
+    assert "3 of 3 answers of the language model could not be read" in ran.err
+
+
+def test_a_server_has_the_time_that_it_is_given(
+    run: Run, serve: Serve, captions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("negagen.llm.backends.server.Policy", partial(Policy, first=0.01))
+    server = serve(lambda before, body: replace(write(before, body), delay=9))
+    ran = run("generate", captions, *asked(server, "--llm-timeout", 0.2))
+    assert ran.code == 2
+    assert "no answer within 0.2 s, 5 attempts. The server takes connections, but is stuck or too slow." in ran.err
+
+
+@pytest.mark.parametrize("blindness", ["off", "balanced"])
+@pytest.mark.parametrize("mode", ["fill", "mix", "only"])
+def test_rewordings_are_asked_for_where_the_rules_leave_room(
+    run: Run, serve: Serve, captions: Path, mode: str, blindness: str
+) -> None:
+    server, plain = serve(write), captions.with_name("plain.parquet")
+    run("generate", captions, "-o", plain, "-q", "--blindness", blindness)
+    few = {row["caption"] for row in rows(plain) if len(row["positives"]) < 2}
+    assert 0 < len(few) < len(CAPTIONS)
+    ran = run("generate", captions, *asked(server, "--llm-mode", mode, "--blindness", blindness, "--llm-positives"))
+    assert ran.code == 0, ran.err
+    reworded = [body for body in server.received[1:] if "reword" in body["messages"][0]["content"]]
+    assert {caption_of(body) for body in reworded} == few

@@ -41,8 +41,19 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         opening(str(tmp_path / "model.bin"))
     with pytest.raises(LanguageModelError, match="holds no conversation"):
         opening("masked:bert")
-    with pytest.raises(LanguageModelError, match="nothing is downloaded"):
+    with pytest.raises(LanguageModelError, match=r"--llm masked:bert: .*nothing is downloaded.*machine\.$"):
         opening_masked("masked:bert")
+    with pytest.raises(LanguageModelError, match=rf"--llm masked:{tmp_path}: .*no config\.json.*wrote\.$"):
+        opening_masked(f"masked:{tmp_path}")
+    with pytest.raises(LanguageModelError, match="Give the folder of a masked model"):
+        opening_masked(f"masked:{tmp_path / 'model.gguf'}")
+
+
+def test_a_missing_package_of_gguf_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(LanguageModelError, match=r"needs gguf: pip install 'negagen\[llm\]'"):
+        opening(str(tmp_path / "model.gguf"))
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
