@@ -89,6 +89,7 @@ class Counted:
     captions: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     mode: Mode = "only"
+    positives: bool = False
     seeing: bool = False
 
     @property

@@ -8,6 +8,7 @@ negative weighs less; where the caption would stay true, or may, it is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from lemminflect import getAllLemmas
@@ -41,6 +42,7 @@ MAY_HOLD: Final = Verdict("reject", "the relations may hold together")
 _SURE: Final = Verdict("keep")
 _WORK: Final = "person.work"  # told by their dress at most: a waiter may well bake
 _ABSTRACT: Final = ("ness", "ism", "hood", "ship", "ment", "tion", "sion", "ance", "ence", "ity")
+_BESIDE: Final = frozenset("with near by beside nearby and or alongside around".split()) | {"next to", "close to"}
 _INSTRUMENTS: Final = ("scope", "meter", "graph", "phone", "copter", "tron")
 _PLACES: Final = frozenset(["place", "building", "nature", "event"])
 
@@ -49,8 +51,10 @@ def contrary(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """The verdict on the new word beside the old one: a "keep" of the weight that it deserves at most, or a reject."""
     lexicon, old, new = context.lexicon, candidate.old, candidate.new
     if candidate.role == "object":
-        names = {new, new.rpartition(" ")[2]}
-        return _thing(lexicon, old, new) if names.isdisjoint(_spoken(parse, candidate)) else SAID
+        if not {new, new.rpartition(" ")[2]}.isdisjoint(_spoken(parse, candidate)):
+            return SAID
+        verdict = _thing(lexicon, old, new)
+        return replace(verdict, weight=min(verdict.weight, _beside(lexicon, parse, candidate)))
     if candidate.role == "attribute":
         return _attribute(lexicon, old, new)
     if candidate.role == "action":
@@ -128,11 +132,7 @@ def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
         return UNSEEN
     if last in general.materials and family in general.made:
         return GENERAL
-    if other is None and "VERB" in getAllLemmas(last):
-        return Verdict("keep", weight=UNSURE)  # "a drop", "a mount": more often done than seen
-    if one is not None and other is None and was in general.broad:
-        return Verdict("keep", weight=UNSURE)
-    return Verdict("keep", weight=_weight(one, other))
+    return Verdict("keep", weight=_weight(one, other, was, last))
 
 
 def _head(noun: str, entry: Entry | None) -> str:
@@ -155,12 +155,14 @@ def _is_lifeless(lexicon: Lexicon, word: str) -> bool:
     return _family(lexicon.noun(compound.last)) not in ("person", "animal")
 
 
-def _weight(one: Entry | None, other: Entry | None) -> float:
+def _weight(one: Entry | None, other: Entry | None, was: str, last: str) -> float:
     """How sure it is that two things are two: those of a class exclude one another, as do a car and a cat."""
     if one is None and other is None:
         return UNSURE  # a gearbox, a transmission
+    if other is None and (was in load_general().broad or "VERB" in getAllLemmas(last)):
+        return UNSURE  # a drop, a mount: more often done than seen
     if one is None or other is None or not one.classes or not other.classes:
-        return LIKELY
+        return UNSURE if _family(one) == "person" else LIKELY
     if _shared(one, other):
         return 1.0
     if _family(one) in _PLACES and _family(other) in _PLACES:
@@ -168,6 +170,15 @@ def _weight(one: Entry | None, other: Entry | None) -> float:
     if frozenset((_family(one), _family(other))) in load_general().holds:
         return UNSURE
     return LIKELY if _family(one) == _family(other) != "animal" else 1.0
+
+
+def _beside(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> float:
+    """How sure it is that things of two kinds are not both there: a man with a laptop may have a dog too."""
+    one, other = lexicon.noun(candidate.old), lexicon.noun(candidate.new)
+    places = {r.name for r in parse.relations if r.object == candidate.sites[0] and r.name}
+    if vouched(one, other) or not places or _family(one) in ("", _family(other)) or not _family(other):
+        return 1.0
+    return UNSURE if places & _BESIDE else LIKELY
 
 
 def _shared(one: Entry, other: Entry) -> bool:
