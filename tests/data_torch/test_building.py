@@ -69,6 +69,23 @@ def test_processes_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monke
         np.testing.assert_array_equal(one.pixels, two.pixels)
 
 
+def test_contents_are_of_the_bytes_wherever_they_lie(tmp_path: Path) -> None:
+    found = {kind: build(sources(tmp_path, kind, 11), VIEW, tmp_path / kind) for kind in ("files", "parquet", "tar")}
+    contents = found["files"].contents
+    assert {one.contents for one in found.values()} == {contents}
+    assert len({one.fingerprint for one in found.values()}) == 3
+    assert build(sources(tmp_path, "tar", 11), View(17), tmp_path / "other", workers=2).contents == contents
+    # A file that is not there, and one byte of one that is: the same size, the same time.
+    path = tmp_path / "images" / "3.jpg"
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    changed = build(sources_again(tmp_path), VIEW, tmp_path / "changed", max_bad=1).contents
+    path.unlink()
+    missing = build(sources_again(tmp_path), VIEW, tmp_path / "missing", max_bad=1).contents
+    assert len({contents, changed, missing}) == 3
+
+
 def test_another_view_or_source_is_another_cache(tmp_path: Path) -> None:
     pictures = sources(tmp_path, "files", 3)
     views = (VIEW, View(17), View(16, "squash"), View(16, "centre", "bilinear"))
@@ -123,6 +140,7 @@ def test_chunks_of_another_size_are_not_taken_for_done(tmp_path: Path, monkeypat
         build(pictures, VIEW, tmp_path / "cache", tell=stops)
     monkeypatch.setattr(building, "_CHUNK", 8)
     cache = build(pictures, VIEW, tmp_path / "cache")
+    assert cache.contents == build(pictures, VIEW, tmp_path / "unbroken").contents
     for number in range(20):
         np.testing.assert_array_equal(cache.pixels[number], decode(picture(number), VIEW))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.data_torch.files import (
     picture,
     rows,
     write,
+    write_tar,
 )
 
 
@@ -199,6 +201,28 @@ def test_the_fingerprint_changes_with_what_is_read(tmp_path: Path) -> None:
     assert before != read(Inputs([path], images)).pictures.fingerprint
     write(path, rows(7))
     assert first != fingerprint_of(Inputs([path], images))
+
+
+def test_what_was_read_goes_by_its_contents(tmp_path: Path) -> None:
+    path, images = dataset(tmp_path / "one", 6)
+    first = read(Inputs([path], images)).data
+    other = shutil.copytree(tmp_path / "one", tmp_path / "other")
+    (other / path.name).rename(other / "renamed.parquet")
+    moved = read(Inputs([other / "renamed.parquet"], other / "images")).data
+    assert moved.fingerprint == first.fingerprint
+    assert list(moved.files) == [str(other / "renamed.parquet")]
+    assert list(moved.files.values()) == list(first.files.values())
+    for column, value in (("caption", "a dog"), ("negatives", []), ("image_id", "4")):
+        table = rows(6)
+        table[3][column] = value
+        assert read(Inputs([write(path, table)], images)).data.fingerprint != first.fingerprint
+    tar = write_tar(tmp_path / "k.tar", {f"{n}": {"jpg": picture(n), "txt": caption(n)} for n in range(3)})
+    (tmp_path / "there").mkdir()
+    copy = Path(shutil.copyfile(tar, tmp_path / "there" / "k.tar"))
+    os.utime(copy, ns=(1, 1))
+    shards = [read(Inputs([one])).data for one in (tar, copy)]
+    assert shards[0].fingerprint == shards[1].fingerprint
+    assert [list(one.files.values()) for one in shards] == [[f"{tar.stat().st_size}"]] * 2
 
 
 # What cannot be trained on.
