@@ -17,7 +17,7 @@ from negagen.checks import Context
 from negagen.checks.lexical import TOGETHER
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.general import load_general
-from negagen.llm.people import is_agent, person_of
+from negagen.llm.people import is_agent, people_of
 from negagen.llm.words import compound_of
 from negagen.types import Candidate, Parse, Relation, Verdict
 
@@ -100,7 +100,7 @@ def _doers(verb: str) -> Iterator[str]:
 def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
     general = load_general()
     one, other = lexicon.noun(old), lexicon.noun(new)
-    before, after = person_of(lexicon, old), person_of(lexicon, new)
+    before, after = people_of(lexicon, old, new)
     trades = before is not None and after is not None and before.trade and after.trade
     if vouched(one, other) and not (trades and one is not None and _WORK in one.classes):
         return _SURE

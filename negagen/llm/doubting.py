@@ -13,7 +13,7 @@ from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.company import load_company
 from negagen.lexicon.selection import load_selection
 from negagen.llm.contrary import contrary
-from negagen.llm.people import person_of
+from negagen.llm.people import people_of
 from negagen.ops.context import is_idiomatic
 from negagen.types import Candidate, Parse, Relation, Verdict
 
@@ -61,7 +61,7 @@ def at_home(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> bool:
         return True
     number = candidate.sites[0]
     old, new = parse.phrases[number].entry, lexicon.noun(candidate.new)
-    before, after = person_of(lexicon, candidate.old), person_of(lexicon, candidate.new)
+    before, after = people_of(lexicon, candidate.old, candidate.new)
     if before is not None and after is not None:
         return True
     if new is not None and old is not None and not _families(old).isdisjoint(_families(new)):

@@ -34,13 +34,22 @@ class Person:
         return _differ(self.sex, other.sex) or _differ(self.age, other.age)
 
 
-def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
-    """What the noun says of a person; None for one that is none.
+def people_of(lexicon: Lexicon, old: str, new: str) -> tuple[Person | None, Person | None]:
+    """Whom two nouns name; None for one that names nobody.
 
-    Known are the lexicon's people and those of general.toml; a noun that neither has is one if it ends as the names of
-    people do and some dictionary has it ("-er", "-ist", "-man"): rather than take a tailor for a thing, take a
-    computer for somebody. A thing of the lexicon never is by its ending.
+    A noun that no list has is somebody, by its ending ("-er", "-man"), only where the other one surely is: rather than
+    take a tailor for no person, take a heater for one.
     """
+    before, after = person_of(lexicon, old), person_of(lexicon, new)
+    if after is not None and before is None:
+        before = _by_ending(lexicon, old)
+    elif before is not None and after is None:
+        after = _by_ending(lexicon, new)
+    return before, after
+
+
+def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
+    """What the noun says of a person; None for one that is none, so far as the lexicon and general.toml know."""
     general, entry, last = load_general(), lexicon.noun(lemma), lemma.rpartition(" ")[2]
     ours = {last, last.replace("-", "")}
     whoever = not ours.isdisjoint(general.anybody)
@@ -50,12 +59,16 @@ def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
     classes = frozenset[str]() if entry is None else frozenset(entry.classes)
     person = _is_person(entry)
     if not (person or whoever or anyones or trade or sex or age):
-        if entry is not None or not is_agent(last) or not _is_noun(last):
-            return None
-        trade = True
+        return None
     whoever = whoever or (person and not sex and not age and not classes.isdisjoint(_ANYBODY))
     trade = (trade or not classes.isdisjoint(_TRADES)) and not anyones and classes.isdisjoint(_ANYONES)
     return Person(sex, age, trade and not whoever, whoever)
+
+
+def _by_ending(lexicon: Lexicon, lemma: str) -> Person | None:
+    last = lemma.rpartition(" ")[2]
+    someone = lexicon.noun(lemma) is None and is_agent(last) and "NOUN" in getAllLemmas(last)
+    return Person(trade=True) if someone else None
 
 
 def is_agent(word: str) -> bool:
@@ -83,10 +96,6 @@ def _age(word: str) -> Literal["child", "adult", ""]:
         return "child"
     grown = word in general.adult or (word.endswith(("man", "woman")) and word not in _NO_MAN - {"woman"})
     return "adult" if grown else ""
-
-
-def _is_noun(word: str) -> bool:
-    return "NOUN" in getAllLemmas(word)
 
 
 def _differ(one: str, other: str) -> bool:

@@ -8,7 +8,7 @@ from negagen.checks import context_of
 from negagen.lexicon import load
 from negagen.lexicon.general import load_general
 from negagen.llm.doubting import STRANGE, at_home, judged
-from negagen.llm.people import Person, person_of
+from negagen.llm.people import Person, people_of, person_of
 from negagen.llm.slots import Proposal, slots_of
 from negagen.llm.splicing import Refusal, candidates
 from negagen.parsing import load_parser
@@ -248,7 +248,9 @@ def test_reasons_say_what_is_wrong() -> None:
 def test_who_a_word_names() -> None:
     assert person_of(LEXICON, "waitress") == Person("female", trade=True)
     assert person_of(LEXICON, "old man") == Person("male", "adult")
-    assert person_of(LEXICON, "astronomer") == Person(trade=True)
+    assert person_of(LEXICON, "horologist") is None
+    assert people_of(LEXICON, "man", "curator") == (Person("male", "adult"), Person(trade=True))
+    assert people_of(LEXICON, "accent", "dance") == (None, None)
     assert person_of(LEXICON, "human") == Person(whoever=True)
     assert person_of(LEXICON, "computer") is None
     assert person_of(LEXICON, "gearbox") is None
