@@ -90,6 +90,7 @@ def test_no_input_and_no_export_is_lost(run: Run, folder: Path) -> None:
 
 def test_a_runs_models_are_left_alone(run: Run, folder: Path, tmp_path: Path) -> None:
     home = tmp_path / "run1"
+    home.mkdir()
     begin(home, {}, "")
     models = (folder / "base", folder / "tuned")
     assert run("patch", *models, "-o", tmp_path / "tuned", "--alpha", 1, "-q").code == 0
