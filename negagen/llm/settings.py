@@ -123,7 +123,8 @@ class LanguageSettings:
 class LanguageModel(AbstractContextManager["LanguageModel"]):
     """The model of a run to `output`, open: its back end and its cache.
 
-    On entering, a model that has not answered before for this cache is asked for a word.
+    On entering, a model that has not answered before for this cache is asked for a word. Left without an exception, its
+    runs have come to their end: what could not be read is asked again by the next.
 
     Raises `LanguageModelError` if a package is missing, or the model cannot be loaded or does not answer.
     """
