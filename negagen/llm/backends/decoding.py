@@ -108,9 +108,8 @@ class Decoder:
                     ended[row] = True
                 else:
                     said[row].append(token)
-                    if matcher is not None:
-                        matcher.consume_token(token)
-                        ended[row] = matcher.is_stopped()
+                    if self._grammars is not None and matcher is not None:
+                        ended[row] = self._grammars.consume(matcher, token)
                 if ended[row] or len(said[row]) == most:
                     yield row, Decoded(said[row], ended[row])
                 else:

@@ -178,6 +178,40 @@ def test_schemas_are_enforced(folder: Path) -> None:
     assert mixed[len(requests) :] == ask(folder, plain)
 
 
+def with_decoder(folder: Path, before: Any) -> Path:
+    """The model there, its tokenizer's decoder being `before` and then that of bytes."""
+    from tokenizers import Tokenizer, decoders
+
+    path = str(save_llama(folder) / "tokenizer.json")
+    made = Tokenizer.from_file(path)
+    made.decoder = decoders.Sequence([*before, decoders.ByteLevel()])
+    made.save(path)
+    return folder
+
+
+def test_schemas_are_enforced_where_decoders_of_two_kinds_stand_in_a_row(folder: Path, tmp_path: Path) -> None:
+    from tokenizers import decoders
+
+    both = with_decoder(tmp_path, [decoders.ByteFallback(), decoders.Fuse(), decoders.Replace("\u2581", " ")])
+    requests = [request(caption, schema=SCHEMA, max_tokens=60) for caption in CAPTIONS]
+    assert ask(both, requests) == ask(folder, requests)
+
+
+def test_a_tokenizer_that_would_be_read_wrongly_is_refused(tmp_path: Path) -> None:
+    from tokenizers import decoders
+
+    wrong = with_decoder(tmp_path, [decoders.Replace("w", "v")])
+    with pytest.raises(LanguageModelError, match=r"reads a .* as .*two white.* not .*tvo vhite.*--base-url"):
+        LocalBackend(wrong, device="cpu")
+
+
+def test_a_token_that_is_not_allowed_is_an_error(folder: Path) -> None:
+    grammars: Any = LocalBackend(folder, device="cpu")._grammars
+    matcher = grammars.matcher(SCHEMA)
+    with pytest.raises(LanguageModelError, match="cannot go on after token 70"):
+        grammars.consume(matcher, 70)
+
+
 def test_schemas_are_not_enforced_without_structure(folder: Path) -> None:
     requests = [request(caption, schema=SCHEMA) for caption in CAPTIONS]
     loose = ask(folder, requests, structured=False)
