@@ -64,14 +64,18 @@ class TensorBoard:
     def __init__(self, run: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(str(run / "tensorboard"))
+        self._path = run / "tensorboard"
+        with explained(self._path):
+            self._writer: Any = SummaryWriter(str(self._path))
 
     def write(self, record: Mapping[str, Any]) -> None:
-        for name, value in _flat(record):
-            self._writer.add_scalar(f"{record['kind']}/{name}", value, record["step"])
+        with explained(self._path):  # what its thread could not write it raises at the next call
+            for name, value in _flat(record):
+                self._writer.add_scalar(f"{record['kind']}/{name}", value, record["step"])
 
     def close(self) -> None:
-        self._writer.close()
+        with explained(self._path):
+            self._writer.close()
 
 
 class Wandb:
