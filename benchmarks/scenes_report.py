@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.scenes import RECIPES
 from benchmarks.scenes_runs import chosen_alpha
 
 COLUMNS: Final = (
@@ -165,6 +166,7 @@ def main() -> None:
     parser.add_argument("--plots", type=Path, help="folder for the pictures")
     given = parser.parse_args()
     results = json.loads(given.results.read_text(encoding="utf-8"))
+    results["runs"].sort(key=lambda one: (RECIPES.index(one["recipe"]), one["data"], one["seed"]))
     print(pretraining(results["pretraining"]) + "\n\n" + markdown(results))
     if given.plots:
         draw(results, given.plots)
