@@ -102,7 +102,7 @@ def begin(folder: Path, config: Mapping[str, Any], recipe: str) -> None:
     Raises `OutputError` if a run lies there already, or the folder cannot be written.
     """
     if (folder / CONFIG).exists():
-        if checkpoint.latest(folder) or ((folder / metrics.FILE).exists() and metrics.read_metrics(folder)):
+        if checkpoint.latest(folder) or _made_a_step(folder):
             raise OutputError(
                 f"{folder} holds a run already: go on with it by --resume latest, or name another folder with -o"
                 " RUN_DIR."
@@ -110,6 +110,12 @@ def begin(folder: Path, config: Mapping[str, Any], recipe: str) -> None:
         (folder / metrics.FILE).unlink(missing_ok=True)
     _write(folder / RECIPE, recipe)
     _write(folder / CONFIG, json.dumps({**config, "versions": versions()}, indent=2, ensure_ascii=False) + "\n")
+
+
+def _made_a_step(folder: Path) -> bool:
+    path = folder / metrics.FILE
+    # The text, as a line may be half written.
+    return path.exists() and '"kind": "step"' in path.read_text(encoding="utf-8")
 
 
 def check_same(folder: Path, config: Mapping[str, Any]) -> None:

@@ -217,6 +217,8 @@ def test_a_run_that_failed_before_its_first_step_takes_no_folder(folder: Path) -
     settings = {"patching.alpha": "[0.0, 1.0]", "batch.negatives": "0"}
     with pytest.raises(TrainingError, match="composition is not measured"):
         finetune(small.job(folder, "failed", "clip", settings=settings))
+    with (folder / "failed" / metrics.FILE).open("a") as file:
+        file.write('{"kind": "eval')  # killed
     finetune(small.job(folder, "failed", "clip", settings={"batch.negatives": "0"}))
     assert steps(folder / "failed") == list(range(1, 7))
     assert len(metrics.read_metrics(folder / "failed", "evaluation")) == 2
