@@ -44,7 +44,8 @@ _WORK: Final = "person.work"  # told by their dress at most: a waiter may well b
 _ABSTRACT: Final = ("ness", "ism", "hood", "ship", "ment", "tion", "sion", "ance", "ence", "ity")
 _BESIDE: Final = frozenset("with near by beside nearby and or alongside around".split()) | {"next to", "close to"}
 _INSTRUMENTS: Final = ("scope", "meter", "graph", "phone", "copter", "tron")
-_PLACES: Final = frozenset(["place", "building", "nature", "event"])
+_PLACES: Final = frozenset(["place", "building", "nature", "event"])  # a farm is in a field
+_UNBOUNDED: Final = _PLACES | {"person"}
 
 
 def contrary(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
@@ -122,7 +123,7 @@ def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
         return SAME_BEAST
     if other is None and (before is not None or family == "animal") and not _is_lifeless(lexicon, last):
         return NOBODY
-    if last in general.unseen and (other is None or not other.classes):
+    if any(word in general.unseen and (e is None or not e.classes) for word, e in ((was, one), (last, other))):
         return UNSEEN
     if family in general.families.get(last, ()):
         return GENERAL
@@ -161,12 +162,12 @@ def _weight(one: Entry | None, other: Entry | None, was: str, last: str) -> floa
         return UNSURE  # a gearbox, a transmission
     if other is None and (was in load_general().broad or "VERB" in getAllLemmas(last)):
         return UNSURE  # a drop, a mount: more often done than seen
-    if one is None or other is None or not one.classes or not other.classes:
-        return UNSURE if _family(one) == "person" else LIKELY
+    if one is None or other is None or not (_family(one) and _family(other)):
+        return UNSURE if (_family(one) or _family(other)) in _UNBOUNDED else LIKELY
     if _shared(one, other):
         return 1.0
     if _family(one) in _PLACES and _family(other) in _PLACES:
-        return UNSURE  # a farm is in a field
+        return UNSURE
     if frozenset((_family(one), _family(other))) in load_general().holds:
         return UNSURE
     return LIKELY if _family(one) == _family(other) != "animal" else 1.0
