@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from negagen.data import HuggingFaceTokenizer, Inputs, Prepared, default_cache, prepare
-from negagen.errors import ModelError, RecipeError, TrainingError
+from negagen.errors import ModelError, OutputError, RecipeError, TrainingError
 from negagen.seeding import key_of
 from negagen.train import checkpoint, distributed, memory, metrics, models, run
 from negagen.train.curriculum import Recorder, check_start, conclude_curriculum, start_of
@@ -360,11 +360,15 @@ def _stop(folder: Path, step: int, staged: Staged, loss: float, norm: float, los
     tensors = {field.name: getattr(batch, field.name) for field in fields(batch) if field.name != "texts"}
     tensors |= {"ids": batch.texts.ids, "lengths": batch.texts.lengths}
     kept = {name: value.cpu() for name, value in tensors.items() if value is not None}
-    with explained(path):
-        save_tensors({"step": step, "loss": loss, "grad_norm": norm, "losses": dict(losses), **kept}, path)
+    told = f"The batch is kept in {path}"
+    try:
+        with explained(path):
+            save_tensors({"step": step, "loss": loss, "grad_norm": norm, "losses": dict(losses), **kept}, path)
+    except OutputError as error:
+        told = f"The batch could not be kept ({error})"
     last = checkpoint.latest(folder)
     raise TrainingError(
-        f"step {step}: the loss is {loss:g} and the norm of its gradient {norm:g}. The batch is kept in {path}; the"
+        f"step {step}: the loss is {loss:g} and the norm of its gradient {norm:g}. {told}; the"
         f" last checkpoint is {'none yet' if last is None else last}. A lower optimizer.lr, optimizer.clip_norm=1 or"
         " model.precision=fp32 are the usual remedies; at step 1, look for weights that are no numbers in the model."
     )
