@@ -66,7 +66,7 @@ def scale_after(folder: Path, start: float, push: float, **settings: str) -> flo
     run = Training.begin(model, recipe, torch.device("cpu"))
     run.gradients.zero()
     if model.network.logit_scale.requires_grad:
-        (push * model.logit_scale).backward()
+        (push * model.logit_scale).backward()  # type: ignore[no-untyped-call]
     run.update(0.01)
     return float(model.network.logit_scale.detach())
 
