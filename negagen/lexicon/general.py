@@ -70,7 +70,10 @@ def _general(document: Mapping[str, Any], fingerprint: str) -> General:
     things, people, numbers = document["things"], document["people"], document["numbers"]
     attributes, actions = document["attributes"], document["actions"]
     return General(
-        **{name: _words(things[name]) for name in ("vague", "anything", "unseen", "seen", "broad", "lifeless", "materials")},
+        **{
+            name: _words(things[name])
+            for name in ("vague", "anything", "unseen", "seen", "broad", "lifeless", "materials")
+        },
         holds=frozenset(frozenset(pair) for pair in things["holds"]),
         made=frozenset(things["made"]),
         families=MappingProxyType({word: frozenset(families) for word, families in things["of"].items()}),
