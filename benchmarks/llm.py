@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("captions", type=Path, help="Parquet file with the columns caption and image_id")
     parser.add_argument("--llm", required=True, help="as for negagen generate")
     parser.add_argument("--base-url")
-    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--concurrency", type=int)
     parser.add_argument("--limit", type=int, default=200, help="captions to ask about")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path("llm-benchmark.sqlite"))

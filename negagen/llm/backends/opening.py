@@ -72,8 +72,9 @@ def _existing(name: str, spec: str, *, masked: bool = False) -> Path:
     if path.is_dir():
         if (path / "config.json").is_file():
             return path
-        found = [] if masked else sorted(each.name for each in path.glob("*.gguf"))
+        found = sorted(each.name for each in path.glob("*.gguf"))
         hint = f" Give one of its .gguf files, such as {path / found[0]}." if found else ""
+        hint = " Give that of a masked model, BERT or RoBERTa." if masked else hint
         raise LanguageModelError(
             f"--llm {spec}: the folder has no config.json, so it is not one that save_pretrained wrote.{hint}"
         )
