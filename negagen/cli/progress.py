@@ -91,15 +91,17 @@ class _Rate:
 
 
 class _Lines:
+    """A line where another step begins, then one in ten seconds."""
+
     def __init__(self) -> None:
         self._rate = _Rate()
-        self._last = time.monotonic()
+        self._last, self._step = time.monotonic(), ""
 
     def __call__(self, now: Progress) -> None:
         speed = self._rate.update(now)
-        if time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:
+        if now.step == self._step and time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:
             return
-        self._last = time.monotonic()
+        self._last, self._step = time.monotonic(), now.step
         left = f", {(now.rows - now.done) / speed:,.0f} s left" if speed else ""
         step = f"{now.step}: " if now.step else ""
         sys.stderr.write(
