@@ -98,9 +98,11 @@ def train(given: argparse.Namespace, negatives: Path) -> dict[str, Any]:
             first = time.perf_counter() - began
     if running.returncode:
         raise SystemExit(running.returncode)
+    if first is None:
+        raise SystemExit("the run ended before its first step was seen")
     rates = [one["images_per_second"] for one in read_metrics(work / "run", "step")]
     return {
-        "seconds until the first step is done, decoding and compiling included": round(first or 0.0, 1),
+        "seconds until the first step is done, decoding and compiling included": round(first, 1),
         # A rate is of the last twenty steps.
         "finetune, from the cache, images/s": round(statistics.median(rates[WARM_UP + 20 :] or rates[-1:])),
     }

@@ -65,6 +65,7 @@ class Script:
     answers_of: Mapping[str, Answer] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     name: str = "script"
+    deterministic: bool = True
 
     def parameters(self) -> Mapping[str, Any]:
         """None."""

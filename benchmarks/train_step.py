@@ -296,42 +296,6 @@ def check(device: torch.device, source: Any) -> list[dict[str, Any]]:
     return results
 
 
-def profile(setting: Setting, device: torch.device, source: Any, target: Path) -> None:
-    """Write where the time of three steps goes, kernel by kernel and by kind of kernel."""
-    torch._dynamo.reset()
-    with reduced(setting):
-        run = Run(setting, device, False, source)
-        for number in range(2 * BATCHES):
-            run.step(number)
-        synchronize(device)
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
-            for number in range(BATCHES):
-                run.step(number)
-            synchronize(device)
-    kernels = sorted(profiler.key_averages(), key=lambda one: -one.self_device_time_total)
-    spent = [one.self_device_time_total / 1e3 / BATCHES for one in kernels]
-    sums = dict.fromkeys([*KERNELS, "other"], 0.0)
-    for one, milliseconds in zip(kernels, spent, strict=True):
-        sums[next((kind for kind, marks in KERNELS.items() if re.search(marks, one.key)), "other")] += milliseconds
-    lines = [f"K={setting.negatives}: {sum(spent):.2f} ms of kernels a step"]
-    lines += [f"{milliseconds:8.3f} ms {kind}" for kind, milliseconds in sums.items()]
-    lines += [
-        f"{milliseconds:8.3f} ms {one.count / BATCHES:6.1f} x {one.key[:150]}"
-        for one, milliseconds in zip(kernels[:90], spent, strict=False)
-    ]
-    with target.open("a", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n\n")
-    print(*lines[:45], sep="\n", flush=True)
-
-
-KERNELS = {
-    "matrix products": r"gemm|nvjet|cutlass|sm90_xmma",
-    "attention": r"^_forward|^_backward|flash|fmha",
-    "compiled elementwise and reductions": r"^triton_",
-    "optimiser": r"[Aa]dam|multi_tensor",
-    "copies and fills": r"Memcpy|Memset|FillFunctor|copy",
-}
-"""Kinds of kernels by their names."""
 PARTS: dict[str, list[Setting]] = {
     "main": [Setting("full", negatives=k) for k in (4, 0, 1)],
     "ablation": [
@@ -364,7 +328,7 @@ PARTS: dict[str, list[Setting]] = {
 def main() -> None:
     """Run the parts asked for, printing as they come."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default="check,main,ablation,memory", help=f"of check, profile, {', '.join(PARTS)}")
+    parser.add_argument("--parts", default="check,main,ablation,memory", help=f"of check, {', '.join(PARTS)}")
     parser.add_argument("--only", default="", help="settings whose name matches this expression")
     parser.add_argument("--negatives", type=Path, help="real captions and negatives")
     parser.add_argument("--json", type=Path, help="where results go")
@@ -392,10 +356,6 @@ def main() -> None:
     for part in given.parts.split(","):
         if part == "check":
             report["errors"] = check(device, source)
-        elif part == "profile":
-            for negatives in (4, 0):
-                setting = Setting("full", negatives=negatives)
-                profile(setting, device, source, given.json.with_suffix(".profile.txt"))
         else:
             for setting in PARTS[part]:
                 if time.perf_counter() - begun > given.seconds or not re.search(given.only, setting.name):
