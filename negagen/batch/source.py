@@ -75,7 +75,7 @@ def _expand(given: str) -> Sequence[Path | str]:
     given = remote.local(given)
     path = Path(given)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if _is_plain(p, path) and format_of(p) == "parquet")
+        found = sorted(p for p in path.rglob("*") if is_plain(p, path) and format_of(p) == "parquet")
         if not found:
             raise InputError(f"no Parquet files in the folder {path}. Give text files by their names.")
         return found
@@ -88,7 +88,8 @@ def _expand(given: str) -> Sequence[Path | str]:
     return [path]
 
 
-def _is_plain(path: Path, root: Path) -> bool:
+def is_plain(path: Path, root: Path) -> bool:
+    """Whether what lies below the folder `root` is one of its files: neither hidden nor put aside (`_SUCCESS`)."""
     return path.is_file() and not any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
 
 

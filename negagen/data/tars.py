@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from negagen.batch.jsonl import object_of
+from negagen.batch.opening import format_of
 from negagen.batch.schema import NEGATIVE
+from negagen.batch.source import is_plain
 from negagen.data import ragged
 from negagen.data.gathering import Rows
 from negagen.data.layouts import Inputs
@@ -58,7 +60,7 @@ class Shards:
 def tars_of(files: Sequence[str | Path]) -> list[Path]:
     """The tars that `files` are by their names, folders standing for the tars in them; empty if they are others.
 
-    A folder that has Parquet files too is none of tars. Raises `InputError` if only some of `files` are tars.
+    Raises `InputError` if only some of `files` are tars, or a folder has tars and Parquet files.
     """
     found = [(Path(path), _tars_in(Path(path))) for path in files]
     if any(tars for _, tars in found) and not all(tars for _, tars in found):
@@ -71,10 +73,24 @@ def tars_of(files: Sequence[str | Path]) -> list[Path]:
 
 
 def _tars_in(path: Path) -> list[Path]:
-    if path.is_dir():
-        tabled = next(path.rglob("*.parquet"), None) is not None
-        return [] if tabled else sorted(tar for tar in path.rglob("*.tar") if not tar.name.startswith((".", "_")))
-    return [path] if path.name.lower().endswith((".tar", ".tar.gz", ".tgz")) else []
+    if not path.is_dir():
+        return [path] if _is_tar(path) else []
+    tars, tables = [], []
+    for one in path.rglob("*"):
+        kind = tars if _is_tar(one) else tables if format_of(one) == "parquet" else None
+        if kind is not None and is_plain(one, path):
+            kind.append(one)
+    if tars and tables:
+        raise InputError(
+            f"{path} holds tars ({min(tars).relative_to(path)}) and Parquet files ({min(tables).relative_to(path)}),"
+            " which cannot be read as one training set: give files of one kind, by their names or in a folder of"
+            " their own."
+        )
+    return sorted(tars)
+
+
+def _is_tar(path: Path) -> bool:
+    return path.name.lower().endswith((".tar", ".tar.gz", ".tgz"))
 
 
 def digests(files: Sequence[Path]) -> dict[str, str]:

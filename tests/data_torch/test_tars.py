@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from negagen.data.layouts import Inputs
-from negagen.data.reading import read
+from negagen.data.reading import check, fingerprint_of, read
 from negagen.errors import DataError, InputError
 from tests.data_torch.files import Members, caption, negatives_of, picture, rows, write, write_tar
 
@@ -47,9 +47,31 @@ def test_a_folder_stands_for_its_tars(tmp_path: Path) -> None:
     assert one.data.caption_texts(np.arange(len(one.data))) == other.data.caption_texts(np.arange(len(other.data)))
     assert one.data.fingerprint == other.data.fingerprint
     assert list(one.pictures.read(0, 6)) == list(other.pictures.read(0, 6))
-    write(tmp_path / "n.parquet", rows(3))
-    with pytest.raises(InputError, match="one kind"):
-        read(Inputs([tmp_path, *files]))
+    for aside in (".cache", "_old"):
+        (tmp_path / aside).mkdir()
+        write(tmp_path / aside / "n.parquet", rows(3))
+        write_tar(tmp_path / aside / "2.tar", {"1": {"txt": "no picture"}})
+    assert read(Inputs([tmp_path])).data.fingerprint == one.data.fingerprint
+
+
+def test_a_folder_of_tars_and_tables_is_neither(tmp_path: Path) -> None:
+    files = shards(tmp_path)
+    (tmp_path / "tables").mkdir()
+    table = write(tmp_path / "tables" / "n.parquet", rows(3))
+    for reading in (read, check, fingerprint_of):
+        with pytest.raises(InputError, match=r"tars \(0\.tar\) and Parquet files \(tables/n\.parquet\).*one kind"):
+            reading(Inputs([tmp_path]))
+    with pytest.raises(InputError, match=r"n\.parquet is none of tars"):
+        read(Inputs([table, *files]))
+
+
+def test_a_folder_of_compressed_tars_is_told(tmp_path: Path) -> None:
+    for tar in shards(tmp_path):
+        tar.with_suffix(".tar.gz").write_bytes(gzip.compress(tar.read_bytes()))
+        tar.unlink()
+    for reading in (read, fingerprint_of):
+        with pytest.raises(InputError, match=r"0\.tar\.gz is compressed.*decompress"):
+            reading(Inputs([tmp_path]))
 
 
 def test_what_is_no_training_set(tmp_path: Path) -> None:
