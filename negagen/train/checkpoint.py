@@ -25,7 +25,7 @@ from torch import Tensor
 
 from negagen.atomic import ASIDE, flush
 from negagen.errors import TrainingError
-from negagen.train.writing import explained, save_tensors
+from negagen.train.writing import libraries_explained, save_tensors
 
 FOLDER: Final = "checkpoints"
 _FILES: Final = ("model.safetensors", "state.pt", "meta.json")
@@ -51,7 +51,7 @@ def save(run: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     folder = run / FOLDER
     target = folder / f"step-{checkpoint.step:08d}"
     aside = folder / f"{target.name}.{os.getpid()}{ASIDE}"
-    with explained(target):
+    with libraries_explained(target):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(aside, ignore_errors=True)  # in a container every process may have the same number
         aside.mkdir()
@@ -81,7 +81,7 @@ def forget_after(run: Path, step: int) -> list[int]:
     A run that goes on from `step` makes them anew; until then it must not be resumed from them. Raises `OutputError`.
     """
     later = [path for path in reversed(_whole(run / FOLDER)) if _step(path) > step]
-    with explained(run / FOLDER):
+    with libraries_explained(run / FOLDER):
         for path in later:
             _remove(path)
     return [_step(path) for path in later]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from negagen.atomic import ASIDE, flush
 from negagen.errors import OutputError
 from negagen.train.models import ContrastiveModel
-from negagen.train.writing import explained
+from negagen.train.writing import libraries_explained
 
 CARD: Final = "README.md"
 
@@ -80,7 +80,7 @@ def export(model: ContrastiveModel, folder: Path, card: Card) -> None:
     check_folder(folder)
     aside = folder.with_name(f"{folder.name}.{os.getpid()}{ASIDE}")
     shutil.rmtree(aside, ignore_errors=True)
-    with explained(folder):
+    with libraries_explained(folder):
         aside.mkdir(parents=True)
         try:
             if model.source == "open-clip":

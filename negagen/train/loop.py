@@ -37,7 +37,7 @@ from negagen.train.recipe import Recipe
 from negagen.train.staging import Staged, Stager
 from negagen.train.step import Encoder, own_accuracy, own_similarities
 from negagen.train.training import Training, freeze
-from negagen.train.writing import explained, save_tensors
+from negagen.train.writing import libraries_explained, save_tensors
 
 FAILED = "failed-batch.pt"
 
@@ -362,7 +362,7 @@ def _stop(folder: Path, step: int, staged: Staged, loss: float, norm: float, los
     kept = {name: value.cpu() for name, value in tensors.items() if value is not None}
     told = f"The batch is kept in {path}"
     try:
-        with explained(path):
+        with libraries_explained(path):
             save_tensors({"step": step, "loss": loss, "grad_norm": norm, "losses": dict(losses), **kept}, path)
     except OutputError as error:
         told = f"The batch could not be kept ({error})"

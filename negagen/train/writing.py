@@ -18,8 +18,8 @@ _NUMBER: Final = re.compile(r"\(os error (\d+)\)")
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """As `negagen.atomic.explained`, where libraries write that let no `OSError` through."""
+def libraries_explained(path: Path) -> Iterator[None]:
+    """`negagen.atomic.explained`, also of what libraries raise that let no `OSError` through."""
     with atomic.explained(path):
         try:
             yield
@@ -33,7 +33,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def save_tensors(values: object, path: Path) -> None:
-    """`torch.save` to `path`; within `explained` a full disk is told from a fault."""
+    """`torch.save` to `path`; within `libraries_explained` a full disk is told from a fault."""
     # Given a name, torch opens the file itself and says no more of a full disk than "unexpected pos".
     with path.open("wb") as file:
         torch.save(values, file)
