@@ -12,14 +12,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -93,8 +94,31 @@ def latest(run: Path) -> Path | None:
     return whole[-1] if whole else None
 
 
+def look_at(path: Path) -> tuple[int, Mapping[str, Any]]:
+    """The step and `meta` of a checkpoint's folder. Raises as `load` if it is not whole, but reads no tensors."""
+    with _whole_or_told(path):
+        with safe_open(path / "model.safetensors", "pt"):
+            pass
+        torch.load(path / "state.pt", map_location="cpu", weights_only=True, mmap=True)
+        return _meta(path)
+
+
 def load(path: Path) -> Checkpoint:
     """Read one checkpoint's folder. Raises `TrainingError` if it is missing or damaged."""
+    with _whole_or_told(path):
+        step, meta = _meta(path)
+        model = load_file(path / "model.safetensors")
+        state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+        return Checkpoint(step, model, state, meta)
+
+
+def _meta(path: Path) -> tuple[int, Mapping[str, Any]]:
+    meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+    return int(meta["step"]), meta
+
+
+@contextmanager
+def _whole_or_told(path: Path) -> Iterator[None]:
     missing = [name for name in _FILES if not (path / name).is_file()]
     if missing:
         raise TrainingError(
@@ -102,10 +126,7 @@ def load(path: Path) -> Checkpoint:
             " run, or --resume latest."
         )
     try:
-        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-        model = load_file(path / "model.safetensors")
-        state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
-        return Checkpoint(int(meta["step"]), model, state, meta)
+        yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, EOFError, UnpicklingError) as error:
         raise TrainingError(
             f"{path}: a damaged checkpoint ({error}). Remove the folder and resume from the one before it."

@@ -334,9 +334,8 @@ def _where_to_start(job: Job, config: Mapping[str, Any], recipe: Recipe, ends: E
     path = checkpoint.latest(job.output) if job.resume == "latest" else Path(job.resume)
     step = 0
     if path is not None:
-        loaded = checkpoint.load(path)
-        run.check_checkpoint(path, loaded.meta, config)
-        step = loaded.step
+        step, meta = checkpoint.look_at(path)
+        run.check_checkpoint(path, meta, config)
     # First the checkpoints: were it the other way round, a kill in between would leave one without its metrics.
     gone = checkpoint.forget_after(job.output, step)
     metrics.forget_after(job.output, step)

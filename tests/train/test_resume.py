@@ -87,6 +87,32 @@ def test_a_checkpoint_kept_elsewhere_is_of_its_run(folder: Path) -> None:
     assert losses(output) == losses(folder / "whole")
 
 
+def test_a_damaged_checkpoint_takes_no_later_one(folder: Path) -> None:
+    output = copied(folder, "damaged")
+    for name in ("state.pt", "model.safetensors"):
+        path = output / "checkpoints" / "step-00000002" / name
+        path.write_bytes(path.read_bytes()[:-8])
+        with pytest.raises(TrainingError, match="step-00000002: a damaged checkpoint"):
+            finetune(resumed(folder, "damaged", resume=str(path.parent)))
+        assert (saved(output), losses(output)) == (saved(folder / "whole"), losses(folder / "whole"))
+        shutil.copy(folder / "whole" / "checkpoints" / "step-00000002" / name, path)
+
+
+def test_tensors_of_a_checkpoint_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = copied(folder, "once", up_to=4)
+    read: list[Path] = []
+
+    def load(path: Path) -> checkpoint.Checkpoint:
+        read.append(path)
+        return whole(path)
+
+    whole = checkpoint.load
+    monkeypatch.setattr(checkpoint, "load", load)
+    finetune(resumed(folder, "once"))
+    assert read == [output / "checkpoints" / "step-00000004"]
+    assert losses(output) == losses(folder / "whole")
+
+
 def test_going_back_leaves_no_later_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = copied(folder, "back")
 
