@@ -65,7 +65,8 @@ class TrainingSet:
         source: what was read, in words.
         fingerprint: changes with what was read, not with where it lies.
         columns: names of the input's columns, for messages.
-        files: what was read, by path, and a digest of each: of contents, or of a tar its size.
+        files: what was read, by path, and a digest of each: of a text file's contents, of a Parquet file's footer, of
+            a tar its size; equal for other contents, if seldom. `fingerprint` is not.
         omitted: rows that cannot be used, by reason.
         notes: sentences on what was found.
     """

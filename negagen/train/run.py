@@ -172,6 +172,9 @@ def _other_data(before: Mapping[str, Any], now: Mapping[str, Any], *, texts: boo
         yield f"{new} has other contents than {'' if old == new else f'{old} had '}in the run"
     if len(then) != len(found):
         yield f"{len(then)} files in the run ({', '.join(then)}), {len(found)} now"
+    elif not changed and texts and before.get("columns") == now.get("columns"):
+        # A tar is known by its size, a Parquet file by its footer.
+        yield f"{', '.join(found)} {'has' if len(found) == 1 else 'have'} other contents than in the run"
     elif not changed and texts:
         columns = f"{json.dumps(before.get('columns'))} in the run, {json.dumps(now.get('columns'))} now"
         yield f"captions, negatives or ids are read otherwise from the same files (columns: {columns})"

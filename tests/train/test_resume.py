@@ -21,6 +21,7 @@ from negagen.errors import OutputError, TrainingError
 from negagen.train import checkpoint, metrics, run
 from negagen.train.loop import Job, Progress, finetune
 from negagen.train.measured import Benchmarks
+from tests.data_torch.files import write_tar
 from tests.train import small, tiny
 
 
@@ -210,6 +211,25 @@ def test_what_differs_in_the_data_is_named(folder: Path) -> None:
     assert losses(output) == losses(folder / "whole")
 
 
+def test_other_contents_of_a_file_that_looks_the_same(folder: Path) -> None:
+    def written(name: str, word: str) -> Path:
+        samples: dict[str, dict[str, Any]] = {}
+        for number, row in enumerate(small.rows(pictures=20)):
+            record = {"image_id": row["image_id"], "caption": row["caption"], "negatives": row["negatives"]}
+            samples[f"{number:03}"] = {"png": row["image"]["bytes"], "json": record}
+        samples["000"]["json"]["negatives"] = [{"text": f"a {word} box"}]
+        return write_tar(folder / name, samples)
+
+    tar = written("0.tar", "pale")
+    job = replace(small.job(folder, "tars", settings={"optimizer.steps": "2"}), inputs=Inputs([tar]))
+    finetune(job)
+    size = tar.stat().st_size
+    assert written("0.tar", "dark").stat().st_size == size
+    with pytest.raises(TrainingError, match=r"0\.tar has other contents than in the run\n") as error:
+        finetune(replace(job, resume="latest"))
+    assert "columns" not in str(error.value)
+
+
 def test_a_changed_picture_is_noticed_whatever_its_size_and_time(folder: Path) -> None:
     in_folder(folder / "pictured")
     inputs = Inputs([folder / "pictured" / "paths.parquet"], folder / "pictured" / "pictures")
@@ -290,12 +310,15 @@ def test_a_full_disk(folder: Path, file: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits")
 def test_a_disk_too_full_for_metrics(folder: Path) -> None:
-    name = "full-metrics"
-    told = limited(6000, folder, name, "--save-every", "100", "--set", "optimizer.steps=40")
+    name, many = "full-metrics", "100"
+    # Room for all else that a run writes before its first checkpoint, and not for the records of so many steps.
+    size = 2 * max((folder / "whole" / file).stat().st_size for file in (run.CONFIG, run.RECIPE))
+    assert size < 200 * int(many)
+    told = limited(size, folder, name, "--save-every", many, "--set", f"optimizer.steps={many}")
     assert f"{folder / name / 'metrics.jsonl'}: " in told
     assert "--resume latest" in told
-    finetune(resumed(folder, name, settings={"optimizer.steps": "40"}))
-    assert steps(folder / name) == list(range(1, 41))
+    finetune(resumed(folder, name, settings={"optimizer.steps": many}, save_every=int(many)))
+    assert steps(folder / name) == list(range(1, int(many) + 1))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits")
