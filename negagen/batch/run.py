@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,53 +75,49 @@ def generate(job: Job, progress: Callable[[Progress], None] | None = None) -> Re
     lock = Lock(folder)
     lock.acquire()
     finished = False
-    opened = ExitStack()
     try:
         check_output(output, overwrite=overwrite)  # a run that held the lock until now may have written it
         workers = max(1, min(job.workers, -(-rows // rows_of_a_part(rows))))  # no more than there are parts
         # What a single process finds while it fits, it need not find again.
         keep = workers == 1 and job.id_column is None and reference is None
         tell = _teller(progress)
-        language_model = opened.enter_context(_language_model(job, output))
-        spec, ready = with_model(job.spec, own, folder, reference=reference, workers=workers, keep=keep, tell=tell)
-        if language_model is not None:
-            ready = _asking(language_model, spec, ready, own, tell)
-        index = (
-            None
-            if pictures is None or job.siblings is False
-            else index_for(source, folder, column=job.column, image_id_column=pictures, rows=rows, tell=None)
-        )
-        work = Work(spec, source, job.column, job.id_column, pictures, index, shown)
-        with _executor(job, work, workers, ready) as executor:
-            identity = executor.identity()
-            plan = make_plan(
-                source,
-                identity,
-                column=job.column,
-                id_column=job.id_column,
-                image_id_column=pictures,
-                image_column=shown,
-                siblings=0 if index is None else MOST,
-                flat=job.flat,
-                limit=job.limit,
+        # Within it all the work, so that it hears of an error: a run that is to go on is not over.
+        with _language_model(job, output) as language_model:
+            spec, ready = with_model(job.spec, own, folder, reference=reference, workers=workers, keep=keep, tell=tell)
+            if language_model is not None:
+                ready = _asking(language_model, spec, ready, own, tell)
+            index = (
+                None
+                if pictures is None or job.siblings is False
+                else index_for(source, folder, column=job.column, image_id_column=pictures, rows=rows, tell=None)
             )
-            run = Assembly(source, plan, Parts(folder, plan.fingerprint), progress)
-            run.take_over(job.resume)
-            started = time.perf_counter()
-            origin = _footer(identity, plan, job.column, job.flat)
-            with Output(output, folder / "output.tmp", source.schema, job.flat, origin) as file:
-                run.write_what_is_done(file)
-                for done in executor.run(run.tasks(), folder, plan.fingerprint):
-                    run.accept(done, file)
-                run.finish(file)
-        if job.upload is not None:
-            upload(output, job.upload)  # if it fails, the parts are still there
-            output.unlink()
-        opened.close()
+            work = Work(spec, source, job.column, job.id_column, pictures, index, shown)
+            with _executor(job, work, workers, ready) as executor:
+                identity = executor.identity()
+                plan = make_plan(
+                    source,
+                    identity,
+                    column=job.column,
+                    id_column=job.id_column,
+                    image_id_column=pictures,
+                    image_column=shown,
+                    siblings=0 if index is None else MOST,
+                    flat=job.flat,
+                    limit=job.limit,
+                )
+                run = Assembly(source, plan, Parts(folder, plan.fingerprint), progress)
+                run.take_over(job.resume)
+                started = time.perf_counter()
+                origin = _footer(identity, plan, job.column, job.flat)
+                with Output(output, folder / "output.tmp", source.schema, job.flat, origin) as file:
+                    run.write_what_is_done(file)
+                    for done in executor.run(run.tasks(), folder, plan.fingerprint):
+                        run.accept(done, file)
+                    run.finish(file)
+            if job.upload is not None:
+                upload(output, job.upload)  # if it fails, the parts are still there
+                output.unlink()
         finished = True
-    except BaseException as error:
-        opened.__exit__(type(error), error, error.__traceback__)  # a run that goes on is not over
-        raise
     finally:
         lock.release(remove=finished or not any(folder.glob("part-*.arrow")))
     now = time.perf_counter()
