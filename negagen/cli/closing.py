@@ -83,9 +83,10 @@ def unreadable(report: Report, cache: Path | None) -> str | None:
         return None
     cut = sum(times for state, times in read.items() if state.startswith("unreadable") and state.endswith("cut off"))
     more = f" {cut:,} were cut off by the limit of their tokens: give more with --llm-max-tokens." if cut else ""
+    again = "; the next run asks for them again" if report.usage is not None and report.usage.asks_again else ""
     return (
         f"warning: {wrong:,} of {sum(read.values()):,} answers of the language model could not be read.{more} Look at"
-        f" them with `negagen answers {cache} --unreadable`; the next run asks for them again."
+        f" them with `negagen answers {cache} --unreadable`{again}."
     )
 
 

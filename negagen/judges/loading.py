@@ -40,7 +40,7 @@ def load_causal(path: Path, dtype: Any, extra: str = "judges") -> tuple[Any, Any
     if not path.exists():
         raise ModelError(f"{path} does not exist: give the folder, or the .gguf file, of a causal language model.")
     _, transformers = modules("a causal language model", extra)
-    folder, options = (path.parent, {"gguf_file": path.name}) if path.suffix == ".gguf" else (path, {})
+    folder, options = (path.parent, {"gguf_file": path.name}) if path.suffix.lower() == ".gguf" else (path, {})
     # The progress bar of a .gguf file cannot be turned off.
     with explained(path, "causal language model"), redirect_stderr(StringIO()):
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)

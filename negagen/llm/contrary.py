@@ -19,7 +19,8 @@ from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.general import load_general
 from negagen.llm.people import is_agent, people_of
 from negagen.llm.words import compound_of
-from negagen.types import Candidate, Parse, Relation, Verdict
+from negagen.ops.context import subject_of
+from negagen.types import Candidate, Parse, Verdict
 
 LIKELY: Final = 0.8
 """The weight, at most, of a thing of which only its name says that it is another."""
@@ -68,14 +69,6 @@ def vouched(one: Entry | None, other: Entry | None) -> bool:
     if one is None or other is None:
         return False
     return other.lemma in one.replacements or one.lemma in other.replacements
-
-
-def subject_of(parse: Parse, relation: Relation | None, verb: int) -> Entry | None:
-    """The noun that does what the verb at token `verb` says, of which `relation` tells; None where it is not known."""
-    if relation is not None:
-        return parse.phrases[relation.subject].entry
-    before = [phrase for phrase in parse.phrases if phrase.stop <= verb]
-    return before[-1].entry if before else None
 
 
 def _spoken(parse: Parse, candidate: Candidate) -> set[str]:

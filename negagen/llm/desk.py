@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from negagen.errors import LanguageModelError
 from negagen.llm.budget import SPENT, Budget, Purse, dearest
@@ -40,6 +40,7 @@ class Usage:
     """What a run has asked so far; `seconds` are those spent waiting for answers. `cached` answers cost nothing now:
     what they once did is in `kept_prompt_tokens` and `kept_completion_tokens`.
 
+    `asks_again` says whether the next run asks again for what could not be read: not where the same would be said.
     `under_way` requests wait for their answer. `failures` count requests without an answer by reason, `read` the
     answers by how they could be read.
     """
@@ -52,6 +53,7 @@ class Usage:
     kept_completion_tokens: int = 0
     seconds: float = 0.0
     under_way: int = 0
+    asks_again: bool = True
     failures: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
 
@@ -101,14 +103,23 @@ def try_out(backend: Backend, max_tokens: int | None = None) -> Answer:
     raise LanguageModelError(f"--llm: {backend.name} does not answer a first, short question.")
 
 
+def parameters_of(backend: Backend) -> dict[str, Any]:
+    """What changes a back end's answers, as keys and fingerprints have it.
+
+    A server that moved is the same server, and its address is nobody else's business.
+    """
+    return {name: value for name, value in backend.parameters().items() if name != "base_url"}
+
+
 class Desk:
     """Answers requests: each from the cache, or by the back end, which is then remembered.
 
     `run` names the run that pays: a run that is begun again goes on with what is left of its budget, of which failures
     and what was under way when it was killed are spent. So does another process that runs the same at the same time.
     `tried` is an answer that this run has paid for already. `tell` is called after each answer; `usage` is counted on.
-    What failed is not asked again, and what has an answer of no use only once the run has come to its end: by
-    `note_over`, or for such answers. A run that is killed goes on in the same round, so that it asks nothing twice.
+    What failed is not asked again, and what has an answer of no use only once the run has come to its end, by
+    `note_over` or for such answers, and only of a back end that is not `deterministic`. A run that is killed goes on in
+    the same round, so that it asks nothing twice.
 
     A run of `_HOPELESS` failures that do not lie in the request alone, and answers that `note_read` is told could not
     be read, with no other answer between them, raises `LanguageModelError`: so does what the back end finds pointless.
@@ -141,8 +152,9 @@ class Desk:
         self._fresh = False
         self._failed: dict[str, Failure] = {}
         self._useless: dict[str, Known] = {}
-        # A server that moved is the same server, and its address is nobody else's business.
-        self.parameters = {name: value for name, value in backend.parameters().items() if name != "base_url"}
+        self._standing: set[str] = set()
+        self.usage.asks_again = not backend.deterministic
+        self.parameters = parameters_of(backend)
 
     @property
     def name(self) -> str:
@@ -154,7 +166,8 @@ class Desk:
     ) -> Iterator[tuple[int, Answer | Failure]]:
         """Each request's index with its answer or failure, in no particular order; `prompt` names the prompt.
 
-        A kept answer that is not `whole` is asked for again, if it is not of this round and the budget reaches.
+        A kept answer that is not `whole` is asked for again, if it is not of this round, the back end may say something
+        else and the budget reaches. It stands where that fails.
         """
         keys = [key_of_request(prompt, self.name, self.parameters, request) for request in requests]
         first: dict[str, int] = {}
@@ -170,7 +183,7 @@ class Desk:
                 continue
             found = self._cache.find(key)
             if found is not None:
-                if found.round == self._round or whole is None or whole(number, found.answer):
+                if self._stands(key, found) or whole is None or whole(number, found.answer):
                     yield number, self._kept(found.answer)
                     continue
                 self._useless[key] = found
@@ -212,6 +225,10 @@ class Desk:
         """Close back end and cache."""
         self._backend.close()
         self._cache.close()
+
+    def _stands(self, key: str, found: Known) -> bool:
+        """Whether an answer is not asked for again, of however little use it is."""
+        return self._backend.deterministic or found.round == self._round or key in self._standing
 
     def _admits(self, request: Request) -> bool:
         return not self._spent and self._purse.take(request)
@@ -279,17 +296,23 @@ class Desk:
                 if self._fresh:  # nobody said that it could not be read
                     self._fresh, self._useless_in_a_row = False, 0
             else:
-                self._fail(keys[number], answer)
                 self._purse.settle(requests[number], None)
-                yield number, self._failed[keys[number]]
+                yield number, self._instead(keys[number], answer)
             since = time.monotonic()
 
-    def _fail(self, key: str, failure: Failure) -> None:
-        self._failed[key] = Failure(f"language model: {failure.reason}")
+    def _instead(self, key: str, failure: Failure) -> Answer | Failure:
+        """What there is instead of an answer that failed: the kept one, of however little use it is."""
         self.usage.failures[failure.reason] += 1
-        self._told()
+        said: Answer | Failure
+        if (known := self._useless.pop(key, None)) is not None:
+            self._standing.add(key)
+            said = self._kept(known.answer)
+        else:
+            said = self._failed[key] = Failure(f"language model: {failure.reason}")
+            self._told()
         if not failure.alone:
             self._note_useless(failure.reason)
+        return said
 
     def _note_useless(self, reason: str) -> None:
         self._useless_in_a_row += 1

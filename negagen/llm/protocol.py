@@ -74,6 +74,11 @@ class Backend(Protocol):
         """Which model, by which way; never a key, never an absolute path."""
         ...
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether it says the same to the same request, so that to ask again is of no use."""
+        ...
+
     def parameters(self) -> Mapping[str, Any]:
         """What changes answers beside the request (model, dtype, quantisation): JSON values, for the cache's keys."""
         ...

@@ -16,7 +16,7 @@ from negagen.llm.backends.opening import opening, opening_masked
 from negagen.llm.budget import Budget, Purse
 from negagen.llm.cache import Cache, dump
 from negagen.llm.chatting import ChatFiller, Verifier, identity
-from negagen.llm.desk import Desk, Usage, first_question, try_out
+from negagen.llm.desk import Desk, Usage, first_question, parameters_of, try_out
 from negagen.llm.prompting import prompt
 from negagen.llm.protocol import Answer, Backend
 from negagen.llm.slots import Filler
@@ -124,9 +124,10 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
     """The model of a run to `output`, open: its back end and its cache.
 
     On entering, a model that has not answered before for this cache is asked for a word. Left without an exception, its
-    runs have come to their end: what could not be read is asked again by the next.
+    runs have come to their end: what could not be read is asked again by the next, unless the model would say the same.
 
-    Raises `LanguageModelError` if a package is missing, or the model cannot be loaded or does not answer.
+    Raises `InputError` for settings that do not go together, `LanguageModelError` if a package is missing, or the model
+    cannot be loaded or does not answer.
     """
 
     def __init__(self, settings: LanguageSettings, output: Path = Path("negagen")) -> None:
@@ -141,6 +142,7 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
 
     def __enter__(self) -> Self:
         settings = self.settings
+        settings.check(None)
         with ExitStack() as opened:
             if settings.masked:
                 self._filler = opened.enter_context(closing(opening_masked(settings.model)))
@@ -168,11 +170,13 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            for desk in self._desks:
-                desk.note_over()
-        self._desks = []
-        self._open.close()
+        try:
+            if kind is None:
+                for desk in self._desks:
+                    desk.note_over()
+        finally:
+            self._desks = []
+            self._open.close()
 
     def _try(self, backend: Backend) -> Answer | None:
         """The answer to a first question; None where the budget does not reach even for that."""
@@ -219,12 +223,11 @@ class LanguageModel(AbstractContextManager["LanguageModel"]):
     def _run(self, backend: Backend, rules: Negator, work: object) -> str:
         """What names a run to its cache: changes with all that may be asked, and with the budget."""
         settings = self.settings
-        parameters = {name: value for name, value in backend.parameters().items() if name != "base_url"}
         parts = (
             rules.fingerprint,
             work,
             backend.name,
-            dump(parameters),
+            dump(parameters_of(backend)),
             *(identity(prompt(each)) for each in _PROMPTS),
             settings.mode,
             settings.verify,

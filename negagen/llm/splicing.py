@@ -16,10 +16,9 @@ from lemminflect import getAllLemmas
 
 from negagen.lexicon import Entry, Lexicon
 from negagen.lexicon.selection import load_selection
-from negagen.llm.contrary import subject_of
 from negagen.llm.slots import WORDS, Proposal, Slot
 from negagen.llm.words import compound_of, is_attribute, is_known, is_noun, is_verb, noun_in
-from negagen.ops.context import accepts, is_described, number_of, verb_and_preposition
+from negagen.ops.context import accepts, is_described, number_of, subject_of, verb_and_preposition
 from negagen.ops.objects import fits_noun
 from negagen.ops.pronouns import pronoun_splices
 from negagen.parsing import Parser

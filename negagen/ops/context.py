@@ -1,4 +1,4 @@
-"""Where a phrase stands, and whether captions put another noun there."""
+"""Where a phrase stands, who does what, and whether captions put another noun there."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def number_of(lexicon: Lexicon, parse: Parse, index: int) -> NumberEntry | None:
 def verb_and_preposition(parse: Parse, relation: Relation) -> tuple[str, str]:
     """The verb (lemma) and preposition that `relation` puts before its object, each "" where there is none."""
     return (parse.tokens[relation.verb].lemma if relation.verb >= 0 else ""), relation.name
+
+
+def subject_of(parse: Parse, relation: Relation | None, verb: int) -> Entry | None:
+    """The noun that does what the verb at token `verb` says, of which `relation` tells; None where it is not known."""
+    if relation is not None:
+        return parse.phrases[relation.subject].entry
+    before = [phrase for phrase in parse.phrases if phrase.stop <= verb]
+    return before[-1].entry if before else None
 
 
 def is_idiomatic(selection: Selection, parse: Parse, number: int, new: Entry) -> bool:

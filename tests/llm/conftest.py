@@ -3,12 +3,46 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from negagen.cli import main
 from tests.llm.backends.models import GREETING, smollm2
+from tests.llm.faults import FaultyServer, Plan
+from tests.llm.running import CAPTIONS, Ran, Run, written
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> Ran:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert "fault in negagen" not in captured.err
+        code = ended.value.code
+        return Ran(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Plan], FaultyServer]]:
+    running: list[FaultyServer] = []
+
+    def serve(plan: Plan) -> FaultyServer:
+        running.append(FaultyServer(plan).__enter__())
+        return running[-1]
+
+    yield serve
+    for server in running:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    return written(tmp_path, CAPTIONS)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ class Echo:
     fails: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
     tokens: int = 10
+    deterministic: bool = False
 
     def parameters(self) -> Mapping[str, Any]:
         return self.more
@@ -325,46 +325,32 @@ def test_what_is_of_no_use_is_kept_where_the_budget_does_not_reach(tmp_path: Pat
     assert (again.usage.asked, again.usage.cached, len(backend.asked)) == (1, 1, 3)
 
 
-def test_raw_answers_stay(tmp_path: Path) -> None:
-    path = tmp_path / "c.sqlite"
-    told(desk(path, Echo()), "a", "b")
-    stored = list(Kept(path).stored())
-    assert sorted((each.question, each.answer.text, each.model) for each in stored) == [
-        ("a", "<a>", "echo"), ("b", "<b>", "echo"),
-    ]  # fmt: skip
+def test_what_is_of_no_use_stands_where_asking_again_fails(tmp_path: Path) -> None:
+    path, backend = tmp_path / "c.sqlite", Echo()
+    first = desk(path, backend)
+    assert useful(first, "x", "a") == ["<x>", "<a>"]
+    first.note_over()
+    backend.fails = ("x", "xx")
+    again = desk(path, backend)
+    for _ in range(2):  # batches of rows of one caption
+        assert useful(again, "x", "xx", "x") == ["<x>", "!language model: no", "<x>"]
+    assert sorted(backend.asked) == ["a", "x", "x", "xx"]
+    assert (again.usage.failures, again.usage.asked) == ({"no": 2}, 0)
+    again.note_over()
+    backend.fails = ()
+    assert useful(desk(path, backend), "x") == ["<x>"]
+    assert backend.asked.count("x") == 3
 
 
-def test_what_is_no_cache_is_refused(tmp_path: Path) -> None:
-    text, other = tmp_path / "text", tmp_path / "other.sqlite"
-    text.write_text("not a database, but long enough to look at" * 10)
-    sqlite3.connect(other).executescript("CREATE TABLE mine (x); INSERT INTO mine VALUES (1);")
-    for path in (text, other):
-        with pytest.raises(LanguageModelError, match="--llm-cache FILE"):
-            Cache(path)
-        with pytest.raises(LanguageModelError, match="not a cache of answers"):
-            Kept(path)
-    (tmp_path / "empty.sqlite").touch()
-    with pytest.raises(LanguageModelError, match="not a cache of answers"):
-        Kept(tmp_path / "empty.sqlite")
-    with pytest.raises(LanguageModelError, match="does not exist"):
-        Kept(tmp_path / "none.sqlite")
-    with pytest.raises(LanguageModelError, match="is a folder"):
-        Kept(tmp_path)
-
-
-def test_looking_at_a_cache_writes_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "a #1 ? folder%20"
-    folder.mkdir()
-    first = desk(folder / "c #?.sqlite", Echo())
-    told(first, "a")
-    first.close()
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    folder.chmod(0o555)
-    kept = Kept(folder / "c #?.sqlite")
-    assert [each.question for each in kept.stored()] == ["a"]
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    kept.close()
-    folder.chmod(0o755)
+def test_what_would_say_the_same_is_not_asked_again(tmp_path: Path) -> None:
+    path, backend = tmp_path / "c.sqlite", Echo(deterministic=True)
+    for _ in range(3):
+        run = desk(path, backend)
+        assert useful(run, "x", "a") == ["<x>", "<a>"]
+        assert not run.usage.asks_again
+        run.note_over()
+    assert sorted(backend.asked) == ["a", "x"]
+    assert desk(path, Echo()).usage.asks_again
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class LocalBackend:
                 f"{path}: its tokenizer has no chat template. Take a model tuned to follow instructions "
                 "(its name mostly ends in Instruct or Chat), or put a chat_template.jinja beside it."
             )
-        name = path.stem if path.suffix == ".gguf" else path.resolve().name
+        name = path.stem if path.suffix.lower() == ".gguf" else path.resolve().name
         self._begin(tokenizer, model, name, digest_of(path), batch_size, batch_tokens, structured=structured)
 
     @classmethod
@@ -117,6 +117,11 @@ class LocalBackend:
     def name(self) -> str:
         """`local:` and the file's or folder's name."""
         return f"local:{self._name}"
+
+    @property
+    def deterministic(self) -> bool:
+        """It is: drawn answers have a seed."""
+        return True
 
     def parameters(self) -> Mapping[str, Any]:
         """The model's files by their digest, dtype, and by what schemas are enforced."""

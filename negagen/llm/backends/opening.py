@@ -47,7 +47,7 @@ def opening(
                 timeout=_TIMEOUT if timeout is None else timeout,
             )
         path = _existing(spec, spec)
-        if path.suffix == ".gguf" and (lacking := [each for each in _GGUF if find_spec(each) is None]):
+        if path.suffix.lower() == ".gguf" and (lacking := [each for each in _GGUF if find_spec(each) is None]):
             raise LanguageModelError(f"--llm {spec} needs {' and '.join(lacking)}: pip install 'negagen[llm]'")
         from negagen.llm.backends.local import LocalBackend
 

@@ -79,6 +79,11 @@ class ServerBackend:
         """`server:` and the model's name."""
         return f"server:{self._model}"
 
+    @property
+    def deterministic(self) -> bool:
+        """It is not: a server's answers depend on what else it is asked, and on whether it is well."""
+        return False
+
     def parameters(self) -> Mapping[str, Any]:
         """The model's name and where it is asked."""
         return {"backend": "server", "model": self._model, "base_url": self._address}

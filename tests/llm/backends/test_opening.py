@@ -50,10 +50,11 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_of_gguf_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"GGUF")
     monkeypatch.setitem(sys.modules, "gguf", None)
-    with pytest.raises(LanguageModelError, match=r"needs gguf: pip install 'negagen\[llm\]'"):
-        opening(str(tmp_path / "model.gguf"))
+    for name in ("model.gguf", "other.GGUF"):
+        (tmp_path / name).write_bytes(b"GGUF")
+        with pytest.raises(LanguageModelError, match=r"needs gguf: pip install 'negagen\[llm\]'"):
+            opening(str(tmp_path / name))
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
