@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from negagen.errors import NegagenError, PeerError
+from negagen.train.launched import is_first_of_host
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     # spaCy warns of a pipeline's version: a person wants the sentence, not the line of code.
-    if os.environ.get("LOCAL_RANK", "0") == "0":  # of the processes that torchrun starts on a machine one says it
+    if is_first_of_host():  # of the processes that torchrun starts on a machine one says it
         warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
     else:
         warnings.simplefilter("ignore")

@@ -116,9 +116,10 @@ def finetune(
     """  # fmt: skip
     from transformers.utils import logging
 
-    from negagen.cli.training import leads, print_measured, watched
+    from negagen.cli.training import print_measured, watched
     from negagen.data import Inputs
     from negagen.train.distributed import alike
+    from negagen.train.launched import is_first
     from negagen.train.loop import Job
     from negagen.train.loop import finetune as tune
     from negagen.train.measured import Benchmarks
@@ -153,7 +154,7 @@ def finetune(
         with watched(quiet) as watch:
             report = tune(job, watch)
     except KeyboardInterrupt:
-        if leads():
+        if is_first():
             typer.echo(
                 "interrupted: go on from the last checkpoint by the same command with --resume latest.", err=True
             )

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from negagen.train.launched import is_first
 from negagen.train.loop import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-def leads() -> bool:
-    """Whether this process is the one of several that shows how far the run is."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 @contextmanager
 def watched(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """A callback for `negagen.train.loop.finetune` that shows where the run stands on stderr."""
-    if quiet or not leads():
+    if quiet or not is_first():
         yield lambda _: None
     elif sys.stderr.isatty():
         with _live() as show:

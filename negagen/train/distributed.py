@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from negagen.errors import NegagenError, PeerError, TrainingError
+from negagen.train.launched import is_first_of_host
 from negagen.train.losses.features import Features, wide
 
 # Long: the others wait while the first one measures the model on benchmarks. `torchrun` ends all when one dies.
@@ -43,7 +44,7 @@ def rank() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes files and talks."""
+    """Whether this process is the one that writes files and talks; before they have met, each is."""
     return rank() == 0
 
 
@@ -60,7 +61,7 @@ def alike() -> Iterator[None]:
     try:
         yield
     except NegagenError as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if is_first_of_host():
             raise
         raise PeerError("the first process of this host has found the same wrong, and says what") from error
 
