@@ -75,7 +75,8 @@ def tars_of(files: Sequence[str | Path]) -> list[Path]:
 def _tars_in(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path] if _is_tar(path) else []
-    tars, tables = [], []
+    tars: list[Path] = []
+    tables: list[Path] = []
     for one in path.rglob("*"):
         kind = tars if _is_tar(one) else tables if format_of(one) == "parquet" else None
         if kind is not None and is_plain(one, path):
