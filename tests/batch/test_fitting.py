@@ -90,9 +90,11 @@ def test_references_that_will_not_do(captions: Path, tmp_path: Path) -> None:
 
 
 def test_no_process_outlives_a_fit_that_is_broken_off(captions: Path, tmp_path: Path) -> None:
+    before = set(multiprocessing.active_children())  # another test's may still be ending
+
     def tell(step: str, done: int, of: int) -> None:
         if step == "drawing samples":
-            assert len(multiprocessing.active_children()) == 2
+            assert len(set(multiprocessing.active_children()) - before) == 2
             raise KeyboardInterrupt
 
     own = Captions(open_source([captions]), "caption", None, 2_000)
@@ -101,4 +103,4 @@ def test_no_process_outlives_a_fit_that_is_broken_off(captions: Path, tmp_path: 
     with pytest.raises(KeyboardInterrupt) as broken:
         fit_captions(negator, own, tmp_path / "model.npz", tell, drawer=PooledDrawer(SPEC, 2))
     assert broken.tb is not None  # the frames of the fit are still there, and what they opened is closed
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
@@ -29,8 +30,18 @@ def test_ctrl_c_is_heard_afterwards_also_beside_other_threads() -> None:
 
     def interrupt() -> None:
         with ctrl_c_later():
+            noting = signal.getsignal(signal.SIGINT)
+            assert callable(noting)
+
+            def note(number: int, frame: FrameType | None) -> None:
+                noting(number, frame)
+                seen.append("the signal")
+
+            signal.signal(signal.SIGINT, note)
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.1)
+            limit = time.monotonic() + 60
+            while not seen and time.monotonic() < limit:
+                time.sleep(0.01)
             seen.append("the end")
 
     try:
@@ -39,7 +50,7 @@ def test_ctrl_c_is_heard_afterwards_also_beside_other_threads() -> None:
     finally:
         over.set()
         other.join()
-    assert seen == ["the end"]
+    assert seen == ["the signal", "the end"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -55,7 +55,7 @@ def test_from_exams_to_a_model_directory(tmp_path: Path, monkeypatch: pytest.Mon
         main()
 
     run("prepare --sides 80 --each 2 --retrieval 4 --training 300 --data", data)
-    toy = "--images 64 --steps 2 --every 1 --seconds 300 --reserve 0 --device cpu --workers 1"
+    toy = "--images 64 --steps 2 --every 1 --seconds 3000 --reserve 0 --device cpu --workers 1"
     names = ("tiny-64-none", "tiny-64-all")
     run(f"sweep {toy} --retrieves 0 --composes 1 --back tiny=1 --variants", *names, "--data", data,
         "--work", tmp_path / "work", "--output", out)  # fmt: skip

@@ -167,8 +167,8 @@ def test_interrupted_keeps_parts_and_says_how_to_go_on(tmp_path: Path, number: s
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("blindness", "seconds"), [("off", 0.0), ("off", 0.5), ("balanced", 0.0), ("balanced", 0.5)])
-def test_ctrl_c_while_workers_start(tmp_path: Path, blindness: str, seconds: float) -> None:
+@pytest.mark.parametrize("blindness", ["off", "balanced"])
+def test_ctrl_c_while_workers_start(tmp_path: Path, blindness: str) -> None:
     """A terminal sends Ctrl-C to the whole group: no worker may answer it with a traceback. If a model is fitted, the
     first workers are those that draw for it.
     """
@@ -181,13 +181,20 @@ def test_ctrl_c_while_workers_start(tmp_path: Path, blindness: str, seconds: flo
         assert time.monotonic() < end
         assert run.poll() is None
         time.sleep(0.01)
-    time.sleep(seconds)  # a later moment of their start, whichever that is on this machine
     os.killpg(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=300)
     assert "Traceback" not in err
     assert run.returncode == 130
     assert "interrupted" in err
     assert not out.exists()
+
+
+def ended(process: psutil.Process) -> bool:
+    """Whether it runs no more. One whose parent has ended may stay as a zombie: in a container nobody may reap it."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_ctrl_c_while_workers_draw_for_a_model(tmp_path: Path) -> None:
@@ -204,5 +211,8 @@ def test_ctrl_c_while_workers_draw_for_a_model(tmp_path: Path) -> None:
     assert err.splitlines()[-1] == "interrupted before the first part was done; nothing was written."
     assert "Traceback" not in err
     assert len(started) == 3
-    assert psutil.wait_procs(started, timeout=300)[1] == []
+    end = time.monotonic() + 300
+    while not all(map(ended, started)):
+        assert time.monotonic() < end, started
+        time.sleep(0.02)
     assert not out.exists()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from negagen.batch import Progress
@@ -7,7 +9,10 @@ from negagen.cli import progress
 from negagen.cli.progress import watch, watch_fit
 
 
-def test_a_line_begins_each_step_and_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_begins_each_step_and_names_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", math.inf)
     with watch(quiet=False) as show:
         assert show is not None
         show(Progress(200, 50, 0, 0, "drawing samples"))

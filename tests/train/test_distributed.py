@@ -128,7 +128,7 @@ def two_processes(*command: str) -> Iterator[list[subprocess.Popen[str]]]:
 
 def said(processes: list[subprocess.Popen[str]]) -> list[str]:
     """What each wrote to stderr; all must have failed."""
-    texts = [one.communicate(timeout=120)[1] for one in processes]
+    texts = [one.communicate(timeout=300)[1] for one in processes]
     assert all(one.returncode for one in processes), texts
     return texts
 
