@@ -36,6 +36,7 @@ class General:
     alike: Mapping[str, frozenset[str]]
     anybody: frozenset[str]
     anyones: frozenset[str]
+    disguises: frozenset[str]
     trades: frozenset[str]
     male: frozenset[str]
     female: frozenset[str]
@@ -78,7 +79,10 @@ def _general(document: Mapping[str, Any], fingerprint: str) -> General:
         made=frozenset(things["made"]),
         families=MappingProxyType({word: frozenset(families) for word, families in things["of"].items()}),
         alike=_named(things["alike"]),
-        **{name: _words(people[name]) for name in ("anybody", "anyones", "trades", "male", "female", "child", "adult")},
+        **{
+            name: _words(people[name])
+            for name in ("anybody", "anyones", "disguises", "trades", "male", "female", "child", "adult")
+        },
         animals=_words(document["animals"]["any"]),
         mass=_words(numbers["mass"]),
         plural=_words(numbers["plural"]),
@@ -93,7 +97,11 @@ def _general(document: Mapping[str, Any], fingerprint: str) -> General:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    words = text.split()
+    found = frozenset(words)
+    if len(found) < len(words):
+        raise ValueError(f"twice in one list: {', '.join(sorted(word for word in found if words.count(word) > 1))}")
+    return found
 
 
 def _named(table: Mapping[str, str]) -> Mapping[str, frozenset[str]]:

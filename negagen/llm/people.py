@@ -17,7 +17,10 @@ _ANYONES: Final = frozenset(
 )
 _ANYBODY: Final = frozenset(["person.any", "person.group", "person.single"])
 _AGENT: Final = re.compile(r".{3,}(?:er|or|ist|ian|eer|ant|ent|ess|ee|man|woman|boy|girl|person|mate|holder|hand)")
-_NO_MAN: Final = frozenset(["human", "woman", "shaman", "talisman", "caiman", "ottoman", "superhuman"])
+_BY_CHANCE: Final = frozenset(
+    "human superhuman subhuman shaman talisman caiman cayman ottoman doberman birman brahman highboy lowboy".split()
+)
+"""What ends in "-man" or "-boy" and names no man, nor a woman."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
     whoever = not ours.isdisjoint(general.anybody)
     anyones = not ours.isdisjoint(general.anyones)
     trade = not ours.isdisjoint(general.trades)
-    sex, age = _sex(last), _age(last)
+    disguised = not general.disguises.isdisjoint(lemma.split()[:-1])
+    sex, age = ("", "") if disguised else (_sex(last), _age(last))
     classes = frozenset[str]() if entry is None else frozenset(entry.classes)
     person = _is_person(entry)
     if not (person or whoever or anyones or trade or sex or age):
@@ -84,9 +88,9 @@ def _sex(word: str) -> Literal["male", "female", ""]:
     general = load_general()
     if word in general.female or word.endswith(("woman", "girl", "lady", "mother", "daughter", "sister")):
         return "female"
-    if word in general.male or word.endswith(("boy", "father", "brother")):
+    if word in general.male or word.endswith(("father", "brother")):
         return "male"
-    return "male" if word.endswith("man") and word not in _NO_MAN else ""
+    return "male" if word.endswith(("man", "boy")) and _ends_as_said(word) else ""
 
 
 def _age(word: str) -> Literal["child", "adult", ""]:
@@ -94,8 +98,12 @@ def _age(word: str) -> Literal["child", "adult", ""]:
     general = load_general()
     if word in general.child:
         return "child"
-    grown = word in general.adult or (word.endswith(("man", "woman")) and word not in _NO_MAN - {"woman"})
-    return "adult" if grown else ""
+    return "adult" if word in general.adult or (word.endswith("man") and _ends_as_said(word)) else ""
+
+
+def _ends_as_said(word: str) -> bool:
+    """Whether a word in "-man" or "-boy" names a man, a woman ("-woman") or a boy: a chairman may be anyone."""
+    return word not in _BY_CHANCE and word not in load_general().anyones
 
 
 def _differ(one: str, other: str) -> bool:

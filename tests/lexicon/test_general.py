@@ -29,6 +29,16 @@ def test_lists_are_read() -> None:
     assert len(lists.fingerprint) == 16
 
 
+def test_a_word_that_stands_twice_in_a_list_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, afresh: None
+) -> None:
+    whole = (Path(general.__file__).parent / general.FILE_NAME).read_text()
+    (tmp_path / general.FILE_NAME).write_text(whole.replace('"""thing object item', '"""thing object object item'))
+    monkeypatch.setattr(general, "files", lambda _: tmp_path)
+    with pytest.raises(ResourceError, match="twice in one list: object"):
+        load_general()
+
+
 @pytest.mark.parametrize("text", ["things = ", "[things]\nvague = 'thing'", "[things]\nvague = 1"])
 def test_a_damaged_file_is_told(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, afresh: None) -> None:
     (tmp_path / general.FILE_NAME).write_text(text)

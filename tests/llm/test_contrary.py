@@ -63,6 +63,16 @@ def weights(place: tuple[str, str], words: str) -> dict[str, float]:
         (("Two women stand near a bus", "women"), "passengers,tourists,friends,nurses,girls"),
         (("A baker carries a tray", "baker"), "man,woman,person,worker,friend"),
         (
+            ("A woman sits on a bench", "woman"),
+            "freshman,german,roman,chairman,craftsman,layman,alderman,horseman,marksman,drag king",
+        ),
+        (("A girl sits on a bench", "girl"), "tomboy,freshman,chairman"),
+        (MAN, "drag queen,freshman,chairman"),
+        (DOG, "boxer,pointer,setter,retriever,husky,shepherd,spitz"),
+        (("A puppy lies on the grass", "puppy"), "boxer,setter"),
+        (("A boxer lies on the grass", "boxer"), "dog"),
+        (("A cat lies on the grass", "cat"), "ragdoll"),
+        (
             ("A man with a laptop on a desk", "laptop"),
             "device,computer,machine,gadget,notebook,happiness,news,equipment",
         ),
@@ -97,7 +107,9 @@ def test_what_may_be_what_stands_there_is_no_negative(place: tuple[str, str], wo
         (DOG, "fox,cat,horse,wolf,sheep,moose,lion,crocodile,man,child,nurse", 1.0),
         (DOG, "oscilloscope", 0.5),  # which nobody knows to lie
         (MAN, "woman,girl,toddler,baby,grandmother,bride,queen,waitress,dog,cat,monkey", 1.0),
-        (("A woman rides a bike", "woman"), "man,boy,cowboy,grandfather", 1.0),
+        (("A woman rides a bike", "woman"), "man,boy,cowboy,grandfather,mailman,paperboy", 1.0),
+        (MAN, "prom queen,businesswoman", 1.0),
+        (("A child sits on a bench", "child"), "businesswoman,fireman", 1.0),
         (("A baker carries a tray", "baker"), "nurse,waiter,soldier,plumber", 0.5),  # who may bake as well
         (("A skier on a hill", "skier"), "snowboarder,surfer", 1.0),  # as rules say
         (("A man with a laptop on a desk", "laptop"), "book,phone,lamp", 1.0),
@@ -254,6 +266,12 @@ def test_who_a_word_names() -> None:
     assert person_of(LEXICON, "horologist") is None
     assert people_of(LEXICON, "man", "curator") == (Person("male", "adult"), Person(trade=True))
     assert people_of(LEXICON, "accent", "dance") == (None, None)
+    assert person_of(LEXICON, "chairman") == Person()
+    assert person_of(LEXICON, "drag queen") == Person(trade=True)
+    assert person_of(LEXICON, "saleswoman") == Person("female", "adult")
+    assert person_of(LEXICON, "actress") == Person("female")
+    for word in ("ottoman", "lowboy", "talisman"):
+        assert person_of(LEXICON, word) is None
     assert person_of(LEXICON, "human") == Person(whoever=True)
     assert person_of(LEXICON, "computer") is None
     assert person_of(LEXICON, "gearbox") is None
