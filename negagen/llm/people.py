@@ -58,8 +58,8 @@ def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
     whoever = not ours.isdisjoint(general.anybody)
     anyones = not ours.isdisjoint(general.anyones)
     trade = not ours.isdisjoint(general.trades)
-    disguised = not general.disguises.isdisjoint(lemma.split()[:-1])
-    sex, age = ("", "") if disguised else (_sex(last), _age(last))
+    told = last if general.disguises.isdisjoint(lemma.split()[:-1]) else ""
+    sex, age = _sex(told), _age(told)
     classes = frozenset[str]() if entry is None else frozenset(entry.classes)
     person = _is_person(entry)
     if not (person or whoever or anyones or trade or sex or age):
