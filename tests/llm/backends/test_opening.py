@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_a_missing_package_of_gguf_files_is_named(tmp_path: Path, monkeypatch: p
         (tmp_path / name).write_bytes(b"GGUF")
         with pytest.raises(LanguageModelError, match=r"needs gguf: pip install 'negagen\[llm\]'"):
             opening(str(tmp_path / name))
+
+
+def test_a_gguf_file_is_one_in_capitals_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def read(folder: Path, **options: Any) -> None:
+        asked.append({"folder": folder, **options})
+        raise OSError("nothing in it")
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", read)
+    (tmp_path / "model.GGUF").write_bytes(b"GGUF")
+    with pytest.raises(LanguageModelError, match="no causal language model"):
+        opening(str(tmp_path / "model.GGUF"))
+    assert asked == [{"folder": tmp_path, "gguf_file": "model.GGUF", "local_files_only": True}]
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
