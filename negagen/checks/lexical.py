@@ -6,15 +6,15 @@ from typing import Final
 
 from negagen.checks.context import DENIED, KEEP, Context
 from negagen.closed_class import NEGATIONS
-from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon import Entry, Lexicon, family_of
 from negagen.types import Candidate, Parse, Verdict
 
 _SAME: Final = Verdict("reject", "the same word")
-_NEAR: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
+NEAR: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
 _PRESENT: Final = Verdict("reject", "already in the caption")
 _COVERED: Final = Verdict("reject", "covered by a more general word of the caption")
 _GENERAL: Final = frozenset("animal person people food vehicle furniture fruit vegetable".split())
-_HOLDS: Final = Verdict("reject", "the relations may hold together")
+HOLDS: Final = Verdict("reject", "the relations may hold together")
 _MAY_HOLD: Final = Verdict("keep", "the relations overlap one way", 0.6)
 TOGETHER: Final = Verdict("reject", "the attributes may hold together")
 _DEGREES: Final = frozenset(["size", "height", "length", "width", "thickness", "depth", "beauty", "taste"])
@@ -31,7 +31,7 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
         return _SAME
     entry = _entry(context.lexicon, candidate.role, old)
     if entry is not None and new in entry.excluded:
-        return _NEAR
+        return NEAR
     if candidate.role in ("object", "attribute") and new in context.named:
         return _PRESENT
     if candidate.role == "relation" and any(relation.name == new for relation in parse.relations):
@@ -44,7 +44,7 @@ def check_lexical(parse: Parse, candidate: Candidate, context: Context) -> Verdi
                 continue
             if new in phrase.entry.excluded:
                 return _COMPANY
-            if phrase.lemma in _GENERAL and _family(context.lexicon, new) == phrase.family:
+            if phrase.lemma in _GENERAL and family_of(context.lexicon.noun(new)) == phrase.family:
                 return _COVERED
     if candidate.role == "attribute" and entry is not None:
         other = context.lexicon.attribute(new)
@@ -60,14 +60,9 @@ def _algebra(lexicon: Lexicon, old: str, new: str) -> Verdict:
     if before is None or after is None:
         return KEEP
     if new in before.entails or new in before.overlaps:
-        return _HOLDS
+        return HOLDS
     one_sided = old in after.entails or old in after.overlaps
     return _MAY_HOLD if one_sided or before.viewpoint or after.viewpoint else KEEP
-
-
-def _family(lexicon: Lexicon, noun: str) -> str:
-    entry = lexicon.noun(noun)
-    return entry.classes[0].partition(".")[0] if entry is not None and entry.classes else ""
 
 
 def _denied(parse: Parse, candidate: Candidate) -> bool:

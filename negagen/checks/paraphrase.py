@@ -6,6 +6,7 @@ from typing import Final
 
 from negagen.checks.context import DENIED, Context
 from negagen.closed_class import NEGATIONS
+from negagen.lexicon import family_of
 from negagen.types import Candidate, Parse, Verdict
 
 _PRESENT: Final = Verdict("reject", "already in the caption")
@@ -46,7 +47,7 @@ def check_paraphrase(parse: Parse, candidate: Candidate, context: Context) -> Ve
 def _absent(parse: Parse, candidate: Candidate, context: Context) -> Verdict:
     """Whether neither the caption nor a sibling names the thing, a relative of it, or what usually comes with it."""
     entry = context.lexicon.noun(candidate.new)
-    general = _GENERAL.get(entry.classes[0].partition(".")[0], frozenset()) if entry is not None else frozenset()
+    general = _GENERAL.get(family_of(entry), frozenset())
     for caption in (parse, *context.siblings):
         for phrase in caption.phrases:
             if phrase.lemma == candidate.new or phrase.lemma in general:

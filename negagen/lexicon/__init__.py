@@ -6,6 +6,16 @@ nothing here opens WordNet.
 
 from negagen.lexicon.articles import Articles
 from negagen.lexicon.reader import Lexicon, load
-from negagen.lexicon.values import Entry, NumberEntry, RelationEntry, Unit
+from negagen.lexicon.values import Entry, NumberEntry, RelationEntry, Unit, families_of, family_of
 
-__all__ = ["Articles", "Entry", "Lexicon", "NumberEntry", "RelationEntry", "Unit", "load"]
+__all__ = [
+    "Articles",
+    "Entry",
+    "Lexicon",
+    "NumberEntry",
+    "RelationEntry",
+    "Unit",
+    "families_of",
+    "family_of",
+    "load",
+]

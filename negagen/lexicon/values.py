@@ -167,6 +167,16 @@ class RelationEntry:
         return _suits(self.objects, frozenset(), noun)
 
 
+def family_of(entry: Entry | None) -> str:
+    """What the first class of a word begins with ("animal" of "animal.pet"); "" for an unknown word."""
+    return entry.classes[0].partition(".")[0] if entry is not None and entry.classes else ""
+
+
+def families_of(entry: Entry) -> frozenset[str]:
+    """What all classes of a word begin with."""
+    return frozenset(name.partition(".")[0] for name in entry.classes)
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """Words that stand or fall together; ``kind`` is noun, attribute, relation, count or idiom."""

@@ -14,8 +14,8 @@ from typing import Final
 from lemminflect import getAllLemmas
 
 from negagen.checks import Context
-from negagen.checks.lexical import TOGETHER
-from negagen.lexicon import Entry, Lexicon
+from negagen.checks.lexical import HOLDS, NEAR, TOGETHER
+from negagen.lexicon import Entry, Lexicon, family_of
 from negagen.lexicon.general import load_general
 from negagen.llm.people import is_agent, people_of
 from negagen.llm.words import compound_of
@@ -31,14 +31,12 @@ UNSURE: Final = 0.5
 GENERAL: Final = Verdict("reject", "too general: it fits what stands there")
 THE_SAME: Final = Verdict("reject", "may be the same person")
 SAME_BEAST: Final = Verdict("reject", "may be the same animal")
-ALIKE: Final = Verdict("reject", "synonym, hypernym, hyponym or near shade")
 NOBODY: Final = Verdict("reject", "not known to be another one")
 UNSEEN: Final = Verdict("reject", "no thing that a picture shows")
 SAID: Final = Verdict("reject", "already in the caption, as another part of speech")
 LIGHT: Final = Verdict("reject", "true of nearly whoever does something")
 GO_TOGETHER: Final = Verdict("reject", "the actions may go together")
 OPINION: Final = Verdict("reject", "a matter of opinion, or said of anything")
-MAY_HOLD: Final = Verdict("reject", "the relations may hold together")
 
 _SURE: Final = Verdict("keep")
 _WORK: Final = "person.work"  # told by their dress at most: a waiter may well bake
@@ -102,17 +100,17 @@ def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
     if last in general.anything or last in general.vague or was in general.vague:
         return GENERAL
     if lexicon.alike(old, new) or _of_a_name(old, new):
-        return ALIKE
+        return NEAR
     if last in general.alike.get(was, ()) or was in general.alike.get(last, ()):
-        return ALIKE
-    family = _family(one)
+        return NEAR
+    family = family_of(one)
     if before is not None and after is not None:
         if before.contradicts(after):
             return _SURE
         return Verdict("keep", weight=UNSURE) if trades else THE_SAME
     if family == "animal" and (last in general.animals or (after is not None and after.whoever)):
         return SAME_BEAST
-    if _family(other) == "animal" and was in general.animals:
+    if family_of(other) == "animal" and was in general.animals:
         return SAME_BEAST
     if other is None and (before is not None or family == "animal") and not _is_lifeless(lexicon, last):
         return NOBODY
@@ -120,7 +118,7 @@ def _thing(lexicon: Lexicon, old: str, new: str) -> Verdict:
         return UNSEEN
     if family in general.families.get(last, ()):
         return GENERAL
-    if was in general.families and (other is None or _family(other) in general.families[was]):
+    if was in general.families and (other is None or family_of(other) in general.families[was]):
         return GENERAL
     if other is None and _abstract(last):
         return UNSEEN
@@ -146,7 +144,7 @@ def _is_lifeless(lexicon: Lexicon, word: str) -> bool:
     compound = compound_of(lexicon, word)
     if compound is None or is_agent(word):
         return False
-    return _family(lexicon.noun(compound.last)) not in ("person", "animal")
+    return family_of(lexicon.noun(compound.last)) not in ("person", "animal")
 
 
 def _weight(one: Entry | None, other: Entry | None, was: str, last: str) -> float:
@@ -155,32 +153,28 @@ def _weight(one: Entry | None, other: Entry | None, was: str, last: str) -> floa
         return UNSURE  # a gearbox, a transmission
     if other is None and (was in load_general().broad or "VERB" in getAllLemmas(last)):
         return UNSURE  # a drop, a mount: more often done than seen
-    if one is None or other is None or not (_family(one) and _family(other)):
-        return UNSURE if (_family(one) or _family(other)) in _UNBOUNDED else LIKELY
+    if one is None or other is None or not (family_of(one) and family_of(other)):
+        return UNSURE if (family_of(one) or family_of(other)) in _UNBOUNDED else LIKELY
     if _shared(one, other):
         return 1.0
-    if _family(one) in _PLACES and _family(other) in _PLACES:
+    if family_of(one) in _PLACES and family_of(other) in _PLACES:
         return UNSURE
-    if frozenset((_family(one), _family(other))) in load_general().holds:
+    if frozenset((family_of(one), family_of(other))) in load_general().holds:
         return UNSURE
-    return LIKELY if _family(one) == _family(other) != "animal" else 1.0
+    return LIKELY if family_of(one) == family_of(other) != "animal" else 1.0
 
 
 def _beside(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> float:
     """How sure it is that things of two kinds are not both there: a man with a laptop may have a dog too."""
     one, other = lexicon.noun(candidate.old), lexicon.noun(candidate.new)
     places = {r.name for r in parse.relations if r.object == candidate.sites[0] and r.name}
-    if vouched(one, other) or not places or _family(one) in ("", _family(other)) or not _family(other):
+    if vouched(one, other) or not places or family_of(one) in ("", family_of(other)) or not family_of(other):
         return 1.0
     return UNSURE if places & _BESIDE else LIKELY
 
 
 def _shared(one: Entry, other: Entry) -> bool:
     return any(name in other.classes and not name.endswith((".any", ".generic")) for name in one.classes)
-
-
-def _family(entry: Entry | None) -> str:
-    return entry.classes[0].partition(".")[0] if entry is not None and entry.classes else ""
 
 
 def _abstract(word: str) -> bool:
@@ -198,7 +192,7 @@ def _attribute(lexicon: Lexicon, old: str, new: str) -> Verdict:
     if one is None or other is None:
         return _shade(lexicon, old, new)
     if old in other.excluded:
-        return ALIKE
+        return NEAR
     if not one.names.isdisjoint(other.names):
         return _SURE if vouched(one, other) else Verdict("keep", weight=UNSURE)  # red, colorful
     alone = any(name in one.names and another in other.names for name, another in general.alone)
@@ -211,14 +205,14 @@ def _shade(lexicon: Lexicon, old: str, new: str) -> Verdict:
     if one is None or other is None or one.names.isdisjoint(other.names):
         return TOGETHER  # a rickety bus may be red
     near = one.lemma == other.lemma or one.lemma in other.excluded or other.lemma in one.excluded
-    return ALIKE if near else Verdict("keep", weight=LIKELY)
+    return NEAR if near else Verdict("keep", weight=LIKELY)
 
 
 def _action(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> Verdict:
     general, old, new = load_general(), candidate.old, candidate.new
     one, other = lexicon.action(old), lexicon.action(new)
     if one is not None and other is not None and old in other.excluded:
-        return ALIKE
+        return NEAR
     if one is not None and other is not None and _exclusive(parse, candidate, one, other):
         return _SURE
     lemmas = {new}.union(*getAllLemmas(new).values())
@@ -258,4 +252,4 @@ def _relation(lexicon: Lexicon, old: str, new: str) -> Verdict:
     if new in before.replacements or old in after.replacements:
         return _SURE
     either = before.entails | before.overlaps | after.entails | after.overlaps
-    return MAY_HOLD if old in either or new in either else Verdict("keep", weight=UNSURE)
+    return HOLDS if old in either or new in either else Verdict("keep", weight=UNSURE)

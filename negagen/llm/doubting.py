@@ -9,7 +9,7 @@ from negagen.checks import Context, judge
 from negagen.checks.company import content
 from negagen.checks.lexical import TOGETHER
 from negagen.checks.siblings import check_siblings
-from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon import Entry, Lexicon, families_of
 from negagen.lexicon.company import load_company
 from negagen.lexicon.selection import load_selection
 from negagen.llm.contrary import contrary
@@ -64,7 +64,7 @@ def at_home(lexicon: Lexicon, parse: Parse, candidate: Candidate) -> bool:
     before, after = people_of(lexicon, candidate.old, candidate.new)
     if before is not None and after is not None:
         return True
-    if new is not None and old is not None and not _families(old).isdisjoint(_families(new)):
+    if new is not None and old is not None and not families_of(old).isdisjoint(families_of(new)):
         return True
     done = [
         _does(parse, relation, new)
@@ -114,10 +114,6 @@ def verified(verdict: Verdict, both: bool) -> Verdict:
     if not both:
         return Verdict("reject", "not both can be true, says the model")
     return replace(verdict, weight=max(verdict.weight, REWORDED))
-
-
-def _families(entry: Entry) -> set[str]:
-    return {name.partition(".")[0] for name in entry.classes}
 
 
 def _entry(lexicon: Lexicon, role: str, word: str) -> Entry | None:

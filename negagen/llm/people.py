@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from lemminflect import getAllLemmas
 
-from negagen.lexicon import Entry, Lexicon
+from negagen.lexicon import Lexicon, family_of
 from negagen.lexicon.general import load_general
 
 _TRADES: Final = frozenset(["person.work", "person.rider", "person.athlete", "person.baseball", "person.outdoor"])
@@ -61,7 +61,7 @@ def person_of(lexicon: Lexicon, lemma: str) -> Person | None:
     told = last if general.disguises.isdisjoint(lemma.split()[:-1]) else ""
     sex, age = _sex(told), _age(told)
     classes = frozenset[str]() if entry is None else frozenset(entry.classes)
-    person = _is_person(entry)
+    person = family_of(entry) == "person"
     if not (person or whoever or anyones or trade or sex or age):
         return None
     whoever = whoever or (person and not sex and not age and not classes.isdisjoint(_ANYBODY))
@@ -78,10 +78,6 @@ def _by_ending(lexicon: Lexicon, lemma: str) -> Person | None:
 def is_agent(word: str) -> bool:
     """Whether a word ends as the names of people do who do something ("-er", "-ist", "-man")."""
     return _AGENT.fullmatch(word) is not None
-
-
-def _is_person(entry: Entry | None) -> bool:
-    return entry is not None and bool(entry.classes) and entry.classes[0].startswith("person.")
 
 
 def _sex(word: str) -> Literal["male", "female", ""]:

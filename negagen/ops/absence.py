@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from negagen.lexicon import Lexicon
+from negagen.lexicon import Lexicon, family_of
 from negagen.realise import noun_form
 from negagen.seeding import Stream
 from negagen.types import Candidate, Needs, Parse, Splice
@@ -47,14 +47,12 @@ class DenyAbsent:
         if codes[phrases[-1].head] != "N" or "with" in parse.words or "W" in codes or "K" in codes:
             return
         out = {phrase.family for phrase in phrases}
-        out |= {
-            token.entry.classes[0].partition(".")[0] for token in parse.tokens if token.entry and token.entry.classes
-        }
+        out |= {family_of(token.entry) for token in parse.tokens if token.entry and token.entry.classes}
         for family in tuple(out):
             out |= self._rules_out.get(family, frozenset())
         for _ in range(_ROUNDS):
             thing = self._things[stream.below(len(self._things))]
-            if thing.classes[0].partition(".")[0] in out:
+            if family_of(thing) in out:
                 continue
             plural, denied = stream.below(2) == 0, stream.below(2) == 0
             form = noun_form(self._lexicon, thing.lemma, plural=plural)

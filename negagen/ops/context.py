@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from negagen.lexicon import Entry, Lexicon, NumberEntry
+from negagen.lexicon import Entry, Lexicon, NumberEntry, families_of
 from negagen.lexicon.selection import Selection
 from negagen.types import Parse, Relation
 
@@ -48,7 +48,7 @@ def is_described(selection: Selection, parse: Parse, number: int, new: Entry) ->
     """
     for index in parse.phrases[number].attributes:
         token = parse.tokens[index]
-        if token.attribute is not None and _BROAD.isdisjoint(_families(token.attribute)):
+        if token.attribute is not None and _BROAD.isdisjoint(families_of(token.attribute)):
             continue
         seen = selection.allows_attribute(token.lower, new.lemma)
         if seen is False or (seen is None and token.attribute is None):
@@ -75,10 +75,6 @@ def does(parse: Parse, number: int, new: Entry) -> bool:
             if verb is not None and old is not None and _can_do(old, verb) and not _can_do(new, verb):
                 return False
     return True
-
-
-def _families(entry: Entry) -> set[str]:
-    return {name.partition(".")[0] for name in entry.classes}
 
 
 def _can_be(noun: Entry | None, attribute: Entry) -> bool:
