@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from PIL import Image
 
 from negagen.data import Inputs
+from negagen.train import metrics
 from negagen.train.loop import Job
 from negagen.train.recipe import load_recipe
 
@@ -23,6 +27,22 @@ COLOURS = {
     "black": (0, 0, 0),
     "white": (255, 255, 255),
 }
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Models as small as these are computed fastest by one thread, and always alike."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def losses(run: Path) -> list[float]:
+    """Of each step that a run has made."""
+    return [record["loss"] for record in metrics.read_metrics(run)]
 
 
 def rows(pictures: int = 60, seed: int = 0) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from negagen.data import Inputs
 from negagen.errors import DataError, InputError, RecipeError, TrainingError
@@ -26,6 +25,7 @@ from negagen.train.models import load
 from negagen.train.recipe import load_recipe
 from tests.train import small, tiny
 from tests.train.killed import killed_after
+from tests.train.small import losses
 
 SETTINGS = {
     **small.QUICK, "optimizer.steps": "20", "curriculum.difficulty": "2", "curriculum.temperature": "0.02",
@@ -48,21 +48,15 @@ def write(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    path = tmp_path_factory.mktemp("curriculum")
-    tiny.clip(path / "clip")
-    write(path / "negatives.parquet")
-    yield path
-    torch.set_num_threads(threads)
+    with small.one_thread():
+        path = tmp_path_factory.mktemp("curriculum")
+        tiny.clip(path / "clip")
+        write(path / "negatives.parquet")
+        yield path
 
 
 def job(folder: Path, name: str, settings: dict[str, str] | None = None, **options: Any) -> Job:
     return small.job(folder, name, settings=SETTINGS | (settings or {}), **({"save_every": 4} | options))
-
-
-def losses(run: Path) -> list[float]:
-    return [record["loss"] for record in metrics.read_metrics(run)]
 
 
 def table(run: Path) -> dict[tuple[int, int], tuple[float, int]]:

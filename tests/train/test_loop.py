@@ -28,21 +28,16 @@ from negagen.train.models import load as load_model
 from negagen.train.training import Training
 from tests.train import small, tiny
 from tests.train.killed import killed_after
+from tests.train.small import losses
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    path = tmp_path_factory.mktemp("small")
-    tiny.clip(path / "clip")
-    small.write(path / "negatives.parquet")
-    yield path
-    torch.set_num_threads(threads)
-
-
-def losses(run: Path) -> list[float]:
-    return [record["loss"] for record in metrics.read_metrics(run)]
+    with small.one_thread():
+        path = tmp_path_factory.mktemp("small")
+        tiny.clip(path / "clip")
+        small.write(path / "negatives.parquet")
+        yield path
 
 
 def overrides(settings: dict[str, str]) -> list[str]:

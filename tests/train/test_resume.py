@@ -23,27 +23,22 @@ from negagen.train.loop import Job, Progress, finetune
 from negagen.train.measured import Benchmarks
 from tests.data_torch.files import write_tar
 from tests.train import small, tiny
+from tests.train.small import losses
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    path = tmp_path_factory.mktemp("resume")
-    tiny.clip(path / "clip")
-    small.write(path / "negatives.parquet")
-    small.write(path / "benchmark.parquet", pictures=12, seed=5)
-    finetune(small.job(path, "whole", save_every=2))
-    yield path
-    torch.set_num_threads(threads)
+    with small.one_thread():
+        path = tmp_path_factory.mktemp("resume")
+        tiny.clip(path / "clip")
+        small.write(path / "negatives.parquet")
+        small.write(path / "benchmark.parquet", pictures=12, seed=5)
+        finetune(small.job(path, "whole", save_every=2))
+        yield path
 
 
 def steps(output: Path) -> list[int]:
     return [record["step"] for record in metrics.read_metrics(output)]
-
-
-def losses(output: Path) -> list[float]:
-    return [record["loss"] for record in metrics.read_metrics(output)]
 
 
 def saved(output: Path) -> list[str]:
